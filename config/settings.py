@@ -1,0 +1,209 @@
+"""Every setting of Baton: the environment first (OPS-63), then Django's sections, then ours by app."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+class Env(environ.Env):
+    """django-environ over a copy of the environment in which an empty value counts as absent."""
+
+    ENVIRON = {name: value for name, value in os.environ.items() if value != ""}
+
+
+# The whole list of knobs. `.env.example` names exactly these, and a test compares the two.
+SCHEMA: dict[str, Any] = {
+    "SERVER_ADDR": (str, "127.0.0.1:8080"),
+    "PUBLIC_URL": (str, "http://localhost:8080"),
+    "ALLOWED_HOSTS": (list, []),
+    "ALLOWED_ORIGINS": (list, []),
+    "TRUSTED_PROXIES": (list, []),
+    "DEBUG": (bool, False),
+    "AUTH_REQUIRED": (bool, True),
+    "APP_ENV": (str, "local"),
+    "DEVICE_ID": (str, ""),
+    "SECRET_KEY": (str, ""),
+    "JWT_SECRET": (str, ""),
+    "JWT_REFRESH_SECRET": (str, ""),
+    "SERVICE_API_KEYS": (list, []),
+    "DATABASE_URL": (str, ""),
+    "DB_POOL_MAX": (int, 10),
+    "REDIS_URL": (str, ""),
+    "REDIS_ADDR": (str, ""),
+    "REDIS_HOST": (str, "127.0.0.1"),
+    "REDIS_PORT": (str, "6379"),
+    "REDIS_PASSWORD": (str, ""),
+    "REDIS_DB": (int, 0),
+    "DATA_ROOT": (str, "./data"),
+    "LOG_ROOT": (str, "./logs"),
+    "LOG_LEVEL": (str, "INFO"),
+    "LOG_FORMAT": (str, "json"),
+    "LOG_CLIENT_IP": (bool, False),
+    "SHUTDOWN_GRACE_S": (int, 25),
+    "SESSION_TIMEOUT_SECONDS": (int, 86400),
+    "SESSION_RATE": (str, "120/m"),
+    "SNAPSHOT_TTL_S": (int, 604800),
+    "HISTORY_VERSIONS": (int, 1000),
+}
+
+if env_file := os.environ.get("ENV_FILE"):
+    Env.read_env(env_file, overwrite=False)
+    Env.ENVIRON = {**{k: v for k, v in os.environ.items() if v != ""}, **Env.ENVIRON}
+env = Env(**SCHEMA)
+
+
+def _read(name: str) -> Any:
+    """The value of one knob. Raises ImproperlyConfigured naming it when it does not parse (baton.E006)."""
+    try:
+        return env(name)
+    except Exception as error:
+        raise ImproperlyConfigured(f"baton.E006: {name} does not parse: {error}. Correct it or leave it out.") from error
+
+
+def _rooted(path: str) -> Path:
+    """A configured root; a relative one starts at the project, not at the working directory (SES-63)."""
+    return (BASE_DIR / path).resolve()
+
+
+def _redis_url() -> str:
+    """REDIS_URL, else REDIS_ADDR, else the single members; Kubernetes writes REDIS_PORT as tcp://ip:port."""
+    if url := _read("REDIS_URL"):
+        return str(url)
+    port = str(_read("REDIS_PORT")).rsplit(":", 1)[-1]
+    address = _read("REDIS_ADDR") or f"{_read('REDIS_HOST')}:{port}"
+    password = f":{_read('REDIS_PASSWORD')}@" if _read("REDIS_PASSWORD") else ""
+    return f"redis://{password}{address}/{_read('REDIS_DB')}"
+
+
+# Django
+
+DEBUG = _read("DEBUG")
+_DEBUG_SECRET = "for-debugging-only-" if DEBUG else ""  # no default secret outside DEBUG (CON-18)
+SECRET_KEY = _read("SECRET_KEY") or (_DEBUG_SECRET and _DEBUG_SECRET + "django-secret-key-0123456789")
+if not SECRET_KEY:
+    raise ImproperlyConfigured("baton.E001: SECRET_KEY is missing. Set it to at least 32 random bytes.")
+SERVER_ADDR = _read("SERVER_ADDR")
+PUBLIC_URL = _read("PUBLIC_URL")
+ALLOWED_HOSTS = _read("ALLOWED_HOSTS") or (["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+ALLOWED_ORIGINS = _read("ALLOWED_ORIGINS")
+TRUSTED_PROXIES = _read("TRUSTED_PROXIES")
+SHUTDOWN_GRACE_S = _read("SHUTDOWN_GRACE_S")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "channels",
+    "config",
+    "sessions_app",
+    "devices",
+    "gestures",
+    "routing",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "config.urls"
+ASGI_APPLICATION = "config.asgi.application"
+APPEND_SLASH = False  # paths are the seeds', verbatim (CON-3)
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASE_URL = _read("DATABASE_URL")
+if not DATABASE_URL:
+    raise ImproperlyConfigured("baton.E005: DATABASE_URL is missing. Name a PostgreSQL 15 or newer, or use ./run.")
+DB_POOL_MAX = _read("DB_POOL_MAX")
+DATABASES = {
+    "default": {
+        **Env.db_url_config(DATABASE_URL),
+        "CONN_MAX_AGE": 0,  # a kept connection leaks under ASGI; the pool is what keeps them warm
+        "OPTIONS": {"pool": {"min_size": 1, "max_size": DB_POOL_MAX, "timeout": 5}, "connect_timeout": 3},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+REDIS_URL = _redis_url()
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+
+AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / ".static"
+SERVESTATIC_USE_FINDERS = True
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "no-referrer"
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+_https = PUBLIC_URL.startswith("https://")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _https
+SILENCED_SYSTEM_CHECKS = [
+    "django_ratelimit.W001",  # Django's own RedisCache counts atomically; the check knows only third-party backends
+    "security.W004",  # HSTS, redirects and secure cookies follow PUBLIC_URL (OPS-59); baton.W003 says so
+    "security.W008",
+    "security.W012",
+    "security.W016",
+]
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["sessions_app.rest.BearerOrKey"],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_PARSER_CLASSES": ["sessions_app.rest.StrictJsonParser"],
+    "DEFAULT_RENDERER_CLASSES": ["sessions_app.rest.JsonRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "sessions_app.rest.AlwaysJson",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "config.errors.handle",
+    "UNAUTHENTICATED_USER": None,
+}
+
+# Ours
+
+APP_ENV, DEVICE_ID = _read("APP_ENV"), _read("DEVICE_ID")
+LOG_LEVEL, LOG_FORMAT, LOG_CLIENT_IP = _read("LOG_LEVEL"), _read("LOG_FORMAT"), _read("LOG_CLIENT_IP")
+LOGGING_CONFIG = "config.logs.configure"
+LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT, "app_env": APP_ENV, "host_device_id": DEVICE_ID}
+
+AUTH_REQUIRED = _read("AUTH_REQUIRED") or not DEBUG  # OPS-25: open only while debugging
+JWT_SECRET = _read("JWT_SECRET") or (_DEBUG_SECRET and _DEBUG_SECRET + "access-token-key-0123456789")
+JWT_REFRESH_SECRET = _read("JWT_REFRESH_SECRET") or (_DEBUG_SECRET and _DEBUG_SECRET + "refresh-token-key-0123456789")
+ACCESS_TOKEN_S = 900  # seed 002: 15 minutes
+REFRESH_TOKEN_S = 604800  # seed 002: 7 days
+SERVICE_API_KEYS = dict(entry.split(":", 1) for entry in _read("SERVICE_API_KEYS") if ":" in entry)
+
+DATA_ROOT = _rooted(_read("DATA_ROOT"))
+LOG_ROOT = _rooted(_read("LOG_ROOT"))
+SESSION_TIMEOUT_SECONDS = _read("SESSION_TIMEOUT_SECONDS")
+SESSION_RATE = _read("SESSION_RATE")
+SNAPSHOT_TTL_S = _read("SNAPSHOT_TTL_S")
+HISTORY_VERSIONS = _read("HISTORY_VERSIONS")

@@ -1,0 +1,39 @@
+"""Time on the wire (CON-9, SES-4): UTC with exactly three fractional digits and `Z`."""
+
+import datetime as dt
+import re
+
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII
+)
+
+
+def now() -> dt.datetime:
+    """The server's clock, aware, in UTC, cut to the millisecond so that rows and lines hold the same instant."""
+    at = dt.datetime.now(dt.UTC)
+    return at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+
+def stamp(at: dt.datetime) -> str:
+    """`at` as `2026-03-02T09:15:04.000Z`; digits past the millisecond are cut, not rounded."""
+    return at.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def parse(text: object) -> dt.datetime:
+    """Read an RFC 3339 time with a zone. Raises ValueError for anything else."""
+    match = _RFC3339.match(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError("not an RFC 3339 time with Z or an offset")
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    micros = int((fraction or ".0")[1:7].ljust(6, "0"))
+    offset = dt.timedelta(0)
+    if zone not in "Zz":
+        hours, minutes = int(zone[1:3]), int(zone[4:6])
+        if hours > 23 or minutes > 59:
+            raise ValueError("not a zone offset")
+        offset = dt.timedelta(hours=hours, minutes=minutes) * (-1 if zone[0] == "-" else 1)
+    local = dt.datetime(int(year), int(month), int(day), int(hour), int(minute), int(second), micros, dt.UTC)
+    try:
+        return local - offset
+    except OverflowError as error:
+        raise ValueError("a time outside the calendar") from error

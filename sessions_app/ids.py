@@ -1,0 +1,48 @@
+"""The forms of identifiers (CON-1, CON-2). They name files, so they are a security boundary. Pure."""
+
+import re
+import secrets
+import uuid
+
+# \Z and re.ASCII: `$` would let a trailing newline pass and \d would let foreign digits pass into a path.
+_SESSION = re.compile(r"sess_[0-9a-f]{16}\Z", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z", re.ASCII)
+_ACTOR = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}\Z", re.ASCII)
+
+SESSION_ID_LENGTH = 36
+ACTOR_ID_LENGTH = 128
+
+
+def is_issued_session_id(value: object) -> bool:
+    """Whether `value` has the form of a server-issued id."""
+    return isinstance(value, str) and _SESSION.match(value) is not None
+
+
+def is_canonical_uuid(value: object) -> bool:
+    """Whether `value` is a UUID in canonical lower-case form, of any version."""
+    return isinstance(value, str) and _UUID.match(value) is not None
+
+
+def is_session_id(value: object) -> bool:
+    """Whether `value` may name a session, in either form."""
+    return is_issued_session_id(value) or is_canonical_uuid(value)
+
+
+def is_actor_id(value: object) -> bool:
+    """Whether `value` may name a user, a device or a performer; it never is `.` or `..`, nor has a separator."""
+    return isinstance(value, str) and _ACTOR.match(value) is not None
+
+
+def is_uuid4(value: object) -> bool:
+    """Whether `value` is a UUID version 4 in canonical form."""
+    return is_canonical_uuid(value) and uuid.UUID(str(value)).version == 4
+
+
+def new_session_id() -> str:
+    """A fresh server-issued session id: 64 random bits."""
+    return f"sess_{secrets.token_hex(8)}"
+
+
+def new_record_id() -> str:
+    """A fresh UUID version 4."""
+    return str(uuid.uuid4())
