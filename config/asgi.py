@@ -1,0 +1,19 @@
+"""Where HTTP and sockets part; the raw routes served ahead of Django."""
+
+import os
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402  # Django has to be set up first
+from django.core.asgi import get_asgi_application  # noqa: E402
+
+django_application = get_asgi_application()
+
+from config import http  # noqa: E402
+
+application = ProtocolTypeRouter(
+    {
+        "http": http.outermost(http.bounded(django_application)),
+        "websocket": URLRouter([]),
+    }
+)

@@ -1,0 +1,106 @@
+"""What every HTTP answer has, whoever made it: a request id, security headers, one log line; and no endless body (OPS-51, OPS-59)."""
+
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+import structlog
+
+from sessions_app import context
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# Django spools a body to disk before a view sees it. Nothing Django serves reads more than 2 MiB (STA-18), so a body is cut
+# one byte past that: the view then answers 413 in its turn, and a flood fills no disk.
+MOST_BODY_BYTES = 2_097_152
+
+_API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_PAGE_POLICY = (
+    "default-src 'self'; img-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+_FIXED = (
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("cross-origin-opener-policy", "same-origin"),
+)
+
+log = structlog.get_logger("http")
+
+
+def outermost(app: App) -> App:
+    """Wrap the whole HTTP side."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = dict(scope["headers"])
+        offered = headers.get(b"x-request-id")
+        request_id = context.new_request_id(offered.decode("latin-1") if offered else None)
+        context.request_id.set(request_id)
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started, status = time.monotonic(), 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = _with_ours(scope["path"], request_id, list(message.get("headers", [])))
+            await send(message)
+
+        try:
+            await app(scope, receive, sending)
+        finally:
+            log.info(
+                "request.finished",
+                method=scope["method"],
+                route=scope.get("route", ""),
+                status=status,
+                duration_ms=round((time.monotonic() - started) * 1000, 1),
+            )
+            structlog.contextvars.clear_contextvars()
+
+    return wrapped
+
+
+def bounded(app: App) -> App:
+    """Hand `app` at most one byte more than it may read."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        left = MOST_BODY_BYTES + 1
+
+        async def receiving() -> Message:
+            nonlocal left
+            message = await receive()
+            if message["type"] == "http.request":
+                body = message.get("body", b"")[:left]
+                left -= len(body)
+                message = {**message, "body": body, "more_body": message.get("more_body", False) and left > 0}
+            return message
+
+        await app(scope, receiving, send)
+
+    return wrapped
+
+
+def _with_ours(path: str, request_id: str, headers: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    present = {name.lower(): value for name, value in headers}
+    is_page = present.get(b"content-type", b"").startswith(b"text/html")
+    ours = [
+        *_FIXED,
+        ("x-request-id", request_id),
+        ("referrer-policy", "same-origin" if path.startswith("/admin") else "no-referrer"),
+        ("permissions-policy", _permissions(path)),
+        ("content-security-policy", _PAGE_POLICY if is_page else _API_POLICY),
+    ]
+    kept = [(name, value) for name, value in headers if name.lower() not in {n.encode() for n, _ in ours[:-1]}]
+    if b"content-security-policy" in present:
+        ours.pop()
+    return kept + [(name.encode(), value.encode()) for name, value in ours]
+
+
+def _permissions(path: str) -> str:
+    camera = "(self)" if path.startswith("/demo/") else "()"
+    return f"camera={camera}, microphone=(), geolocation=()"

@@ -1,0 +1,27 @@
+"""Every HTTP route on one screen. Raw routes that are served ahead of Django stand in config/asgi.py."""
+
+from django.contrib import admin
+from django.urls import path
+from django.views.generic import RedirectView
+
+from config import health
+from sessions_app import token_views, views
+
+handler400 = "config.errors.bad_request"
+handler403 = "config.errors.forbidden"
+handler404 = "config.errors.not_found"
+handler500 = "config.errors.defect"
+
+urlpatterns = [
+    path("livez", health.Livez.as_view()),
+    path("readyz", health.Readyz.as_view()),
+    path("health", health.Health.as_view()),
+    path("auth/token", token_views.IssueToken.as_view()),
+    # Boundaries of a session
+    path("session_manager/sessions.start", views.StartSession.as_view()),
+    path("session_manager/sessions.end", views.EndSession.as_view()),
+    path("session_manager/sessions.validate", views.ValidateSession.as_view()),
+    # Staff
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,254 @@
+"""Door to the session logs, and their only writer (SES-37 to SES-47): append-only JSONL beside a chain of hashes.
+
+Beside `<session_id>.jsonl` stands `<session_id>.chain`: one entry per line of the log, `<end offset> <chain value>`, where a
+chain value is SHA-256(previous value, line bytes). The value of the last committed append also stands in the session's row,
+so neither file can be rewritten unnoticed. The chain file is derived, so it is not synced: a lost tail is made again.
+"""
+
+import errno
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from sessions_app import chain, clock, events, paths
+from sessions_app.errors import (
+    EventTooLarge,
+    ForbiddenPayload,
+    Internal,
+    RecorderUnavailable,
+    RecordIdUsed,
+    SessionAlreadyClosed,
+    SessionDirMissing,
+)
+from sessions_app.events import Event
+from sessions_app.logtail import LogTail, tails
+from sessions_app.models import Session
+
+MAX_LINE_BYTES = 524_288  # SES-39, newline included
+_APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+_QUOTE, _BACKSLASH = b'"\\'
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One line as it stands in the log; `found` when it had been there already (SES-35)."""
+
+    event: Event
+    recorded_at: str
+    found: bool = False
+
+
+def append(session: Session, event: Event) -> Recorded:
+    """Write one line to the session's log, synced to disk, and move the chain in the (locked) row along with it.
+
+    Call it inside the transaction of the act, under the row's lock. A boundary already in the log is handed back instead of
+    being written twice. Raises EventTooLarge, ForbiddenPayload, RecordIdUsed, SessionAlreadyClosed, SessionDirMissing,
+    RecorderUnavailable; Internal for an event against its schema.
+    """
+    _check(session, event)
+    try:
+        path = paths.session_log_path(session.user_id, session.session_id)
+        with _locked(path) as descriptor:
+            recorded, tail = _append_locked(descriptor, path, session, event)
+    except FileNotFoundError as error:
+        raise SessionDirMissing from error
+    except (OSError, paths.PathRefused) as error:
+        log.error("eventlog.append_failed", session_id=session.session_id, error=str(error))
+        raise RecorderUnavailable from error
+    if (session.log_lines, session.log_head) != (tail.lines, tail.head):
+        session.log_lines, session.log_head = tail.lines, tail.head
+        session.save(update_fields=["log_lines", "log_head"])
+    return recorded
+
+
+def append_start(session: Session, event: Event) -> Event:
+    """Make the directory of a new session's log and write its first line; returns the event that stands in the log.
+
+    Raises RecorderUnavailable, or Internal before anything is made.
+    """
+    _check(session, event)
+    try:
+        paths.session_log_path(session.user_id, session.session_id, create=True)
+    except (OSError, paths.PathRefused) as error:
+        log.error("eventlog.directory_failed", session_id=session.session_id, error=str(error))
+        raise RecorderUnavailable from error
+    return append(session, event).event
+
+
+def append_end(session: Session, event: Event) -> Event:
+    """Write the last line of a log; returns the event that stands in the log. Raises RecorderUnavailable.
+
+    The directory is not made again: a log that vanished is a fault to repair, not to paper over (SES-33).
+    """
+    try:
+        return append(session, event).event
+    except SessionDirMissing as error:
+        raise RecorderUnavailable from error
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line read back: its number from 1, its bytes without the newline, and its parts if it parses."""
+
+    number: int
+    raw: bytes
+    recorded_at: str | None
+    event: Event | None
+    torn: bool = False  # a last line without newline, or a fragment a later append isolated (SES-46)
+
+
+def read(path: Path) -> Iterator[Line]:
+    """The lines of a log, without a lock (SES-45). A last line without newline is handed over as torn.
+
+    Raises OSError.
+    """
+    with path.open("rb") as file:
+        for number, raw in enumerate(file, start=1):
+            yield _line(number, raw)
+
+
+def _line(number: int, raw: bytes) -> Line:
+    body = raw.removesuffix(b"\n")
+    try:
+        members = json.loads(body)
+        recorded_at, event = members["recorded_at"], members["event"]
+        if len(members) == 2 and isinstance(recorded_at, str) and isinstance(event, dict) and raw != body:
+            return Line(number, body, recorded_at, event)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    return Line(number, body, None, None, torn=raw == body or _is_fragment(body))
+
+
+def _is_fragment(body: bytes) -> bool:
+    """Whether `body` is a proper prefix of a JSON object: it opens one and never closes it."""
+    if not body.startswith(b"{"):
+        return False
+    depth, in_string, escaped = 0, False, False
+    for byte in body:
+        if escaped:
+            escaped = False
+        elif in_string:
+            escaped, in_string = byte == _BACKSLASH, byte != _QUOTE
+        elif byte == _QUOTE:
+            in_string = True
+        else:
+            depth += (byte in b"{[") - (byte in b"}]")
+            if depth == 0:
+                return False
+    return True
+
+
+def _check(session: Session, event: Event) -> None:
+    try:
+        events.check(event)
+        if (event["user_id"], event["session_id"]) != (session.user_id, session.session_id):
+            raise events.EventInvalid("the event names another session")
+    except ValueError as error:
+        log.error("eventlog.event_refused", session_id=session.session_id, error=str(error))
+        raise Internal from error
+    if why := events.forbidden_payload(event):
+        raise ForbiddenPayload(f"An event may not carry {why}.")
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """The log, opened for appending under an exclusive flock, the second fence behind the row lock (SES-44)."""
+    descriptor = os.open(path, _APPENDING, 0o640)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _append_locked(descriptor: int, path: Path, session: Session, event: Event) -> tuple[Recorded, LogTail]:
+    tail = tails.current(
+        path, os.fstat(descriptor), vouched_lines=session.log_lines, vouched_head=session.log_head
+    )
+    if found := _found(tail, event):
+        return found, tail
+    recorded_at = max(clock.stamp(clock.now()), tail.recorded_at)  # a clock set back does not reorder lines (SES-40)
+    line = _encode({"recorded_at": recorded_at, "event": event})
+    # A torn tail that a crashed append left is closed off, never edited away (SES-46).
+    data = b"\n" + line if tail.torn else line
+    is_new = tail.size == 0
+    try:
+        _write(descriptor, data)
+        os.fsync(descriptor)
+        if is_new:
+            _sync_directory(path.parent)
+    except OSError:
+        tails.forget(path)
+        raise
+    tail.take(data)
+    _extend_chain(path, tail)
+    return Recorded(event, recorded_at), tail
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    """Exactly one write; a short one is a failed append (SES-43)."""
+    if os.write(descriptor, data) != len(data):
+        raise OSError(errno.ENOSPC, "short write")
+
+
+def _found(tail: LogTail, event: Event) -> Recorded | None:
+    """The boundary of the same kind that a crashed act left behind (SES-35)."""
+    boundary = tail.boundaries.get(event["event"])
+    if boundary is not None:
+        return Recorded(boundary.event, boundary.recorded_at, found=True)
+    if events.END in tail.boundaries:
+        raise SessionAlreadyClosed
+    if event["record_id"] in tail.record_ids:
+        raise RecordIdUsed(recorded_at=tail.record_ids[event["record_id"]])
+    return None
+
+
+def _extend_chain(path: Path, tail: LogTail) -> None:
+    """Bring the chain file up to the log. It is derived: its loss costs nothing but the name of an altered line."""
+    try:
+        descriptor = os.open(path.with_suffix(".chain"), _APPENDING & ~os.O_WRONLY | os.O_RDWR, 0o640)
+        try:
+            entries = os.fstat(descriptor).st_size // chain.ENTRY_BYTES
+            if entries == tail.lines - 1:
+                os.write(descriptor, chain.entry(tail.head))
+            elif entries < tail.lines:
+                os.write(descriptor, _missing_entries(descriptor, path, entries))
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        log.warning("eventlog.chain_not_extended", path=path.name, error=str(error))
+
+
+def _missing_entries(descriptor: int, path: Path, entries: int) -> bytes:
+    last = os.pread(descriptor, chain.ENTRY_BYTES - 1, (entries - 1) * chain.ENTRY_BYTES) if entries else b""
+    with path.open("rb") as file:
+        lines = [line for line in file if line.endswith(b"\n")][entries:]
+    return b"".join(chain.entry(value) for value in chain.values(lines, last.decode("ascii", "replace")))
+
+
+def _encode(members: dict[str, object]) -> bytes:
+    try:
+        text = json.dumps(members, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        line = text.encode() + b"\n"
+    except (ValueError, TypeError) as error:
+        raise Internal from error
+    if len(line) > MAX_LINE_BYTES:
+        raise EventTooLarge(f"The line would have {len(line)} bytes; {MAX_LINE_BYTES} are allowed.")
+    return line
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the new name durable too."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,120 @@
+"""The events of a session log as plain dicts, and the rules every one of them keeps (SES-23 to SES-29, SES-41). Pure."""
+
+import re
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from sessions_app import clock, ids
+
+if TYPE_CHECKING:
+    from sessions_app.models import Session
+
+Event = dict[str, Any]
+
+SCHEMA_VERSION = "1.0.1"
+BOUNDARY_SOURCE = "session_manager"
+START, END = "session.start", "session.end"
+BOUNDARIES = (START, END)
+MODALITIES = (None, "gesture", "audio", "speech", "image", "multimodal")
+REQUIRED = (
+    "schema_version", "record_id", "user_id", "session_id", "timestamp", "source", "performer_id", "event",
+)  # fmt: skip
+MAX_NESTING = 32
+
+_SCHEMA = re.compile(r"\d+\.\d+\.\d+\Z", re.ASCII)
+_SOURCE = re.compile(r"[a-z][a-z0-9_]{0,63}\Z", re.ASCII)
+_EVENT = re.compile(r"[a-z][a-z0-9_.]{0,63}\Z", re.ASCII)
+_MEDIA = ("data:image/", "data:video/", "data:audio/")
+_MEDIA_MEMBERS = ("frame_data", "audio_payload")
+
+
+class EventInvalid(ValueError):
+    """An event breaks its schema; `args[0]` says how."""
+
+
+def session_start(session: "Session") -> Event:
+    """The event that opens `session`'s log (SES-9); timestamp and start_time are one instant (SES-11)."""
+    at = clock.stamp(session.start_time)
+    return {
+        **_header(session, record_id=session.start_record_id, timestamp=at, performer_id=session.performer_id),
+        "event": START,
+        "start_time": at,
+        "is_training_data": session.is_training_data,
+        "session_notes": session.session_notes,
+        "training_intent_label": session.training_intent_label,
+        "device_id": session.device_id,
+        "consent_given": session.consent_given,
+        "is_demo": session.is_demo,
+    }
+
+
+def session_end(session: "Session", *, at: str, performer_id: str, reason: str) -> Event:
+    """The event that closes `session`'s log (SES-15), with a fresh record_id (SES-26); `at` is a wire time."""
+    return {
+        **_header(session, record_id=ids.new_record_id(), timestamp=at, performer_id=performer_id),
+        "event": END,
+        "end_time": at,
+        "end_reason": reason,
+    }
+
+
+def _header(session: "Session", *, record_id: object, timestamp: str, performer_id: str) -> Event:
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "record_id": str(record_id),
+        "user_id": session.user_id,
+        "session_id": session.session_id,
+        "timestamp": timestamp,
+        "modality": None,
+        "source": BOUNDARY_SOURCE,
+        "performer_id": performer_id,
+    }
+
+
+def check(event: Event) -> None:
+    """Hold `event` against SES-41 and SES-47 before anything is written. Raises EventInvalid."""
+    for name in REQUIRED:
+        if not isinstance(event.get(name), str) or not event[name].strip():
+            raise EventInvalid(f"{name} is missing or blank")
+    if not _SCHEMA.match(event["schema_version"]) or not event["schema_version"].startswith("1."):
+        raise EventInvalid("schema_version is not 1.x.y")
+    if not ids.is_canonical_uuid(event["record_id"]) or uuid.UUID(event["record_id"]).version != 4:
+        raise EventInvalid("record_id is not a UUID version 4")
+    if not ids.is_actor_id(event["user_id"]) or not ids.is_actor_id(event["performer_id"]):
+        raise EventInvalid("user_id or performer_id has the wrong form")
+    if not ids.is_session_id(event["session_id"]):
+        raise EventInvalid("session_id has the wrong form")
+    if not _SOURCE.match(event["source"]) or not _EVENT.match(event["event"]):
+        raise EventInvalid("source or event has the wrong form")
+    if event.get("modality") not in MODALITIES:
+        raise EventInvalid("modality is unknown")
+    if clock.stamp(clock.parse(event["timestamp"])) != event["timestamp"]:
+        raise EventInvalid("timestamp is not in wire form")
+    if event["event"] in BOUNDARIES and event["source"] != BOUNDARY_SOURCE:
+        raise EventInvalid("a boundary comes from the session manager alone")
+
+
+def is_source(value: object) -> bool:
+    """Whether `value` may name the source of an event (SES-48)."""
+    return isinstance(value, str) and _SOURCE.match(value) is not None
+
+
+def is_kind(value: object) -> bool:
+    """Whether `value` may name the kind of an event (SES-48)."""
+    return isinstance(value, str) and _EVENT.match(value) is not None
+
+
+def forbidden_payload(value: Any, level: int = 1) -> str | None:
+    """Why `value` may not stand in a log (SES-47): media, or nesting deeper than 32 levels; None if it may."""
+    if isinstance(value, str):
+        return "media in a string" if value.lower().startswith(_MEDIA) else None
+    if not isinstance(value, dict | list):
+        return None
+    if level > MAX_NESTING:
+        return f"nesting deeper than {MAX_NESTING} levels"
+    if isinstance(value, dict):
+        for name in _MEDIA_MEMBERS:
+            if name in value:
+                return f"a member named {name}"
+    members = value.values() if isinstance(value, dict) else value
+    return next((why for member in members if (why := forbidden_payload(member, level + 1))), None)

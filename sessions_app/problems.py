@@ -1,0 +1,37 @@
+"""How a DomainError looks over HTTP (CON-4): one rendering for Django views and raw routes."""
+
+from dataclasses import asdict
+from typing import Any
+
+from sessions_app import context
+from sessions_app.errors import DomainError, FieldErrors, MethodNotAllowed, Unauthenticated
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def document(error: DomainError) -> dict[str, Any]:
+    """The members of the problem document."""
+    members = {name: value for name, value in error.members.items() if name != "allow"}
+    if isinstance(error, FieldErrors):
+        members["errors"] = [asdict(one) for one in error]
+    return {
+        "type": f"/problems/{error.code.lower().replace('_', '-')}",
+        "title": error.title,
+        "status": error.status,
+        "detail": error.detail,
+        "code": error.code,
+        "request_id": context.request_id.get(),
+        **members,
+    }
+
+
+def headers(error: DomainError) -> dict[str, str]:
+    """The headers that go with it."""
+    found = {}
+    if error.retry_after is not None:
+        found["Retry-After"] = str(error.retry_after)
+    if isinstance(error, Unauthenticated):
+        found["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, MethodNotAllowed):
+        found["Allow"] = error.members.get("allow", "")
+    return found

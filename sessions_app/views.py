@@ -1,0 +1,52 @@
+"""HTTP doors to the boundaries of a session (SES-9, SES-15, SES-22)."""
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from sessions_app import limits, sessions
+from sessions_app.rest import Endpoint
+from sessions_app.serializers import EndSessionIn, StartSessionIn, ValidateSessionIn
+
+# Members that are checked and then play no part: the server names the record, the source and the time itself.
+_ONLY_CHECKED = ("schema_version", "record_id", "source", "end_time")
+
+
+class BoundaryEndpoint(Endpoint):
+    """The three endpoints of the session manager share one limit."""
+
+    rate = limits.Rate("session_manager", "SESSION_RATE")
+
+
+class StartSession(BoundaryEndpoint):
+    """`POST /session_manager/sessions.start`"""
+
+    def post(self, request: Request) -> Response:
+        """200 with the recorded event."""
+        members = self.body(StartSessionIn)
+        details = {name: value for name, value in members.items() if name not in _ONLY_CHECKED}
+        return Response(sessions.start(by=self.caller, **details))
+
+
+class EndSession(BoundaryEndpoint):
+    """`POST /session_manager/sessions.end`"""
+
+    def post(self, request: Request) -> Response:
+        """200 with the recorded event."""
+        members = self.body(EndSessionIn)
+        return Response(
+            sessions.end(
+                members["session_id"],
+                user_id=members["user_id"],
+                performer_id=members["performer_id"],
+                by=self.caller,
+            )
+        )
+
+
+class ValidateSession(BoundaryEndpoint):
+    """`POST /session_manager/sessions.validate`"""
+
+    def post(self, request: Request) -> Response:
+        """200 with the one word the caller may know."""
+        members = self.body(ValidateSessionIn)
+        return Response({"status": sessions.validate(members["session_id"], user_id=members["user_id"], by=self.caller)})
