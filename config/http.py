@@ -1,21 +1,21 @@
-"""What every HTTP answer has, whoever made it: a request id, security headers, one log line; and no endless body (OPS-51, OPS-59)."""
+"""What every HTTP answer has, whoever made it: a request id, security headers, one log line (OPS-51, OPS-59)."""
 
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import structlog
 
 from sessions_app import context
 
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
+Scope = dict[str, Any]
+Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-# Django spools a body to disk before a view sees it. Nothing Django serves reads more than 2 MiB (STA-18), so a body is cut
-# one byte past that: the view then answers 413 in its turn, and a flood fills no disk.
+# Django spools a body to disk before a view sees it. Nothing Django serves reads more than 2 MiB (STA-18), so a body is
+# cut one byte past that: the view then answers 413 in its turn, and a flood fills no disk.
 MOST_BODY_BYTES = 2_097_152
 
 _API_POLICY = "default-src 'none'; frame-ancestors 'none'"
@@ -47,7 +47,8 @@ def outermost(app: App) -> App:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = _with_ours(scope["path"], request_id, list(message.get("headers", [])))
+                ours = _with_ours(scope["path"], request_id, list(message.get("headers", [])))
+                message = {**message, "headers": ours}
             await send(message)
 
         try:

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 
-class Env(environ.Env):
+class Env(environ.Env):  # type: ignore[misc]  # published without types
     """django-environ over a copy of the environment in which an empty value counts as absent."""
 
     ENVIRON = {name: value for name, value in os.environ.items() if value != ""}
@@ -62,7 +62,9 @@ def _read(name: str) -> Any:
     try:
         return env(name)
     except Exception as error:
-        raise ImproperlyConfigured(f"baton.E006: {name} does not parse: {error}. Correct it or leave it out.") from error
+        raise ImproperlyConfigured(
+            f"baton.E006: {name} does not parse: {error}. Correct it or leave it out."
+        ) from error
 
 
 def _rooted(path: str) -> Path:
@@ -177,11 +179,11 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["sessions_app.rest.BearerOrKey"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["sessions_app.negotiation.BearerOrKey"],
     "DEFAULT_PERMISSION_CLASSES": [],
-    "DEFAULT_PARSER_CLASSES": ["sessions_app.rest.StrictJsonParser"],
-    "DEFAULT_RENDERER_CLASSES": ["sessions_app.rest.JsonRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "sessions_app.rest.AlwaysJson",
+    "DEFAULT_PARSER_CLASSES": ["sessions_app.negotiation.StrictJsonParser"],
+    "DEFAULT_RENDERER_CLASSES": ["sessions_app.negotiation.JsonRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "sessions_app.negotiation.AlwaysJson",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "config.errors.handle",
     "UNAUTHENTICATED_USER": None,

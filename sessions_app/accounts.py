@@ -16,11 +16,11 @@ class InvalidCredentials(Unauthenticated):
 
 
 def sign_in(*, username: str, password: str, **claims: Any) -> dict[str, Any]:
-    """A new token pair for a person. Raises InvalidCredentials, the same for every reason and after one hash each (OPS-19)."""
+    """A new token pair for a person. Raises InvalidCredentials, alike for every reason and after one hash (OPS-19)."""
     user = authenticate(username=username, password=password)
     if user is None or not ids.is_actor_id(username):
         raise InvalidCredentials
-    return tokens.issue(user.get_username(), roles=roles_of(user), **claims)  # type: ignore[arg-type]
+    return tokens.issue(user.get_username(), roles=roles_of(user), **claims)
 
 
 def roles_of(user: User) -> set[str]:

@@ -59,7 +59,7 @@ ANONYMOUS = Caller(is_anonymous=True, roles=frozenset({"user", "service"}))
 def authenticate(headers: Mapping[str, str]) -> Caller:
     """The caller behind a request's headers (names in lower case). Raises Unauthenticated.
 
-    A credential that is present is always verified; of two, both must be valid and the bearer's identity counts (OPS-24).
+    A credential that is present is always verified; both of two must be valid, the bearer names the caller (OPS-24).
     """
     service = _service(headers["x-api-key"]) if "x-api-key" in headers else None
     if "authorization" in headers:

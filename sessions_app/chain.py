@@ -1,7 +1,7 @@
 """The chain of hashes that makes a session log tamper-evident. Pure.
 
-The value after line n is SHA-256 over the value after line n-1 (64 hex digits, none before the first line) and the bytes of line
-n with its newline. Nobody can alter, insert or remove a line without changing every value from there on.
+The value after line n is SHA-256 over the value after line n-1 (64 hex digits, none before the first line) and the
+bytes of line n with its newline. Nobody can alter, insert or remove a line without changing every value from there on.
 """
 
 import hashlib

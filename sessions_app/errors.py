@@ -35,7 +35,7 @@ class DomainError(Exception):
     retry_after_s: ClassVar[int | None] = None
 
     def __init__(self, detail: str = "", **members: Any) -> None:
-        """`detail` is for people; `members` become extra members of the problem document, `retry_after` also a header."""
+        """`detail` is for people; `members` become members of the problem document, `retry_after` a header too."""
         super().__init__(detail or (self.__doc__ or "").strip().splitlines()[0])
         self.detail: str = str(self.args[0])
         self.members = members
@@ -302,3 +302,51 @@ class Internal(DomainError):
 
     status, title, code = 500, "Internal error", "INTERNAL"
     remedy = "Report the request_id to the operator."
+
+
+class TooDeep(Invalid):
+    """Objects and arrays nest deeper than 32 levels."""
+
+    code, remedy = "TOO_DEEP", "Flatten the state."
+
+
+class InvalidValue(Invalid):
+    """A value that the canonical form of RFC 8785 cannot carry."""
+
+    code, remedy = "INVALID_VALUE", "Send integers up to 2^53 - 1, finite numbers and Unicode text without U+0000."
+
+
+class InvalidUpdate(Invalid):
+    """The update names no effect, or contradicts itself."""
+
+    code, remedy = "INVALID_UPDATE", "Name each key once, in what is set or in what is deleted."
+
+
+class InvalidPatch(Invalid):
+    """The patch is not a well-formed document of its media type."""
+
+    code, remedy = "INVALID_PATCH", "Send a patch as RFC 7396 or RFC 6902 define it."
+
+
+class UnknownOperation(Invalid):
+    """A state frame sets, deletes or merges; there is nothing else."""
+
+    code, remedy = "UNKNOWN_OPERATION", "Send SET, DELETE or MERGE."
+
+
+class PatchTestFailed(Conflict):
+    """A `test` operation of the patch met another value; nothing was applied."""
+
+    code, remedy = "PATCH_TEST_FAILED", "Read the current state and decide again."
+
+
+class PatchNotApplicable(Conflict):
+    """A pointer of the patch names nothing where it must name something; nothing was applied."""
+
+    code, remedy = "PATCH_NOT_APPLICABLE", "Read the current state and decide again."
+
+
+class StateTooLarge(TooLarge):
+    """The resulting state would exceed 1,048,576 canonical bytes or 10,000 members."""
+
+    code, remedy = "STATE_TOO_LARGE", "Keep less in the state."

@@ -1,8 +1,8 @@
 """Door to the session logs, and their only writer (SES-37 to SES-47): append-only JSONL beside a chain of hashes.
 
-Beside `<session_id>.jsonl` stands `<session_id>.chain`: one entry per line of the log, `<end offset> <chain value>`, where a
-chain value is SHA-256(previous value, line bytes). The value of the last committed append also stands in the session's row,
-so neither file can be rewritten unnoticed. The chain file is derived, so it is not synced: a lost tail is made again.
+Beside `<session_id>.jsonl` stands `<session_id>.chain`: the chain value after each line of the log, one per line. The
+value after the last committed append also stands in the session's row, so neither file can be rewritten unnoticed. The
+chain file is derived, so it is not synced: a lost tail is made again.
 """
 
 import errno
@@ -49,8 +49,8 @@ class Recorded:
 def append(session: Session, event: Event) -> Recorded:
     """Write one line to the session's log, synced to disk, and move the chain in the (locked) row along with it.
 
-    Call it inside the transaction of the act, under the row's lock. A boundary already in the log is handed back instead of
-    being written twice. Raises EventTooLarge, ForbiddenPayload, RecordIdUsed, SessionAlreadyClosed, SessionDirMissing,
+    Call it inside the transaction of the act, under the row's lock. A boundary already in the log is handed back instead
+    of being written twice. Raises EventTooLarge, ForbiddenPayload, RecordIdUsed, SessionAlreadyClosed, SessionDirMissing,
     RecorderUnavailable; Internal for an event against its schema.
     """
     _check(session, event)
@@ -170,9 +170,7 @@ def _locked(path: Path) -> Iterator[int]:
 
 
 def _append_locked(descriptor: int, path: Path, session: Session, event: Event) -> tuple[Recorded, LogTail]:
-    tail = tails.current(
-        path, os.fstat(descriptor), vouched_lines=session.log_lines, vouched_head=session.log_head
-    )
+    tail = tails.current(path, os.fstat(descriptor), vouched_lines=session.log_lines, vouched_head=session.log_head)
     if found := _found(tail, event):
         return found, tail
     recorded_at = max(clock.stamp(clock.now()), tail.recorded_at)  # a clock set back does not reorder lines (SES-40)

@@ -1,4 +1,4 @@
-"""Places where a test kills this process (SES-82, GES-82). Without BATON_FAULT in the environment, reach() does nothing."""
+"""Places where a test kills this process (SES-82, GES-82). Unless BATON_FAULT names one, reach() does nothing."""
 
 import os
 import signal

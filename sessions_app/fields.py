@@ -1,4 +1,4 @@
-"""The members of request bodies, as strict as the contract: no coercion of text to numbers, nor of numbers to text (CON-5)."""
+"""The members of request bodies, as strict as the contract: text is no number and a number no text (CON-5)."""
 
 import datetime as dt
 from typing import Any
@@ -185,10 +185,10 @@ class OneOf(WireField):
 class Forbidden(WireField):
     """A member only the server may set: its mere presence is refused, even as null."""
 
-    code = FieldForbidden.code
+    code = missing_code = FieldForbidden.code  # null is no less a presence
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(required=False, allow_null=False, **kwargs)
+        super().__init__(required=False, **kwargs)
 
     def read(self, value: Any) -> Any:
         """Never."""

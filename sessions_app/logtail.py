@@ -1,7 +1,7 @@
 """What the recorder must know of a log before it appends: its end, its boundaries, its record ids, its chain value.
 
-Kept in memory per process and believed only while the file still has the inode and the size it was left with, so a line written by
-another process is read before the next append.
+Kept in memory per process and believed only while the file still has the inode and the size it was left with, so a line
+written by another process is read before the next append.
 """
 
 import json

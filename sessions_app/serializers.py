@@ -3,7 +3,7 @@
 from sessions_app.errors import PerformerRequired, SourceInvalid
 from sessions_app.events import BOUNDARY_SOURCE
 from sessions_app.fields import ActorId, Flag, Forbidden, OneOf, RecordId, SchemaVersion, SessionId, Text, Timestamp
-from sessions_app.rest import WireSerializer
+from sessions_app.wire import WireSerializer
 
 
 class StartSessionIn(WireSerializer):

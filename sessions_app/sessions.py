@@ -39,12 +39,18 @@ def start(*, user_id: str, performer_id: str, by: "Caller", **details: Any) -> E
 
 
 def open_implicitly(
-    *, user_id: str, by: "Caller", via: str, session_id: str | None = None, performer_id: str | None = None, **details: Any
+    *,
+    user_id: str,
+    by: "Caller",
+    via: str,
+    session_id: str | None = None,
+    performer_id: str | None = None,
+    **details: Any,
 ) -> Session:
     """Open a session that is not exclusive (SES-28), under `session_id` or a fresh id, and record its start.
 
-    Joins the caller's transaction. The performer is the caller, or `system` for a service. Raises RecorderUnavailable, and
-    IntegrityError if another transaction has just opened `session_id`.
+    Joins the caller's transaction. The performer is the caller, or `system` for a service. Raises RecorderUnavailable,
+    and IntegrityError if another transaction has just opened `session_id`.
     """
     performer = performer_id or (SYSTEM if by.is_service else by.user_id) or user_id
     with transaction.atomic():
@@ -74,8 +80,8 @@ def end(session_id: str, *, user_id: str, performer_id: str, by: "Caller") -> Ev
 def close(session: Session, *, performer_id: str, closed_by: str, reason: str) -> Event:
     """Close a session whose row the caller's transaction has locked, and record its end.
 
-    An end line that a crash left behind is applied instead of writing a second one (SES-34). Raises SessionAlreadyClosed,
-    SessionDirMissing and RecorderUnavailable.
+    An end line that a crash left behind is applied instead of writing a second one (SES-34).
+    Raises SessionAlreadyClosed, RecorderUnavailable.
     """
     if not session.is_active:
         raise SessionAlreadyClosed
@@ -108,7 +114,10 @@ def validate(session_id: str, *, user_id: str, by: "Caller") -> str:
 
 
 def visible(session_id: str, *, by: "Caller") -> Session:
-    """The session, if the caller may act for its owner. Raises SessionNotFound for an unknown and a foreign one alike (CON-7)."""
+    """The session, if the caller may act for its owner; an unknown and a foreign one look alike (CON-7).
+
+    Raises SessionNotFound.
+    """
     session = Session.objects.filter(session_id=session_id).first()
     if session is None or not by.may_act_for(session.user_id):
         raise SessionNotFound

@@ -5,7 +5,8 @@ from rest_framework.response import Response
 
 from sessions_app import accounts
 from sessions_app.fields import ActorId, SessionId, Text
-from sessions_app.rest import Endpoint, WireSerializer
+from sessions_app.rest import Endpoint
+from sessions_app.wire import WireSerializer
 
 
 class PasswordIn(WireSerializer):

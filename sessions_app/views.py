@@ -49,4 +49,6 @@ class ValidateSession(BoundaryEndpoint):
     def post(self, request: Request) -> Response:
         """200 with the one word the caller may know."""
         members = self.body(ValidateSessionIn)
-        return Response({"status": sessions.validate(members["session_id"], user_id=members["user_id"], by=self.caller)})
+        return Response(
+            {"status": sessions.validate(members["session_id"], user_id=members["user_id"], by=self.caller)}
+        )

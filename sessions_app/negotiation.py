@@ -1,0 +1,66 @@
+"""How DRF reads credentials and bodies and writes answers: strictly, and always JSON (CON-5, OPS-57)."""
+
+from typing import Any
+
+from rest_framework import negotiation, parsers, renderers
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.request import Request
+
+from sessions_app import auth, jsonwire
+from sessions_app.auth import Caller
+from sessions_app.errors import MalformedJson
+
+
+class BearerOrKey(BaseAuthentication):
+    """DRF's view of `auth.authenticate`."""
+
+    def authenticate(self, request: Request) -> tuple[Caller, None]:
+        """The caller, as request.user. Raises Unauthenticated."""
+        return auth.authenticate(lower_headers(request)), None
+
+    def authenticate_header(self, request: Request) -> str:
+        """What a 401 asks for."""
+        return "Bearer"
+
+
+class StrictJsonParser(parsers.BaseParser):
+    """One JSON object in UTF-8, without duplicate names."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> dict[str, Any]:
+        """The object. Raises MalformedJson."""
+        value = jsonwire.loads(stream.read())
+        if not isinstance(value, dict):
+            raise MalformedJson("The body is not a JSON object.")
+        return value
+
+
+class JsonRenderer(renderers.BaseRenderer):
+    """Compact JSON, members in the order the view gives them."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(self, data: Any, accepted_media_type: Any = None, renderer_context: Any = None) -> bytes:
+        """The bytes of the answer; none for an empty one."""
+        return b"" if data is None else jsonwire.dumps(data)
+
+
+class AlwaysJson(negotiation.BaseContentNegotiation):
+    """JSON whatever Accept says (OPS-57); the parser by the body's media type."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        """The first parser of the body's media type, if any."""
+        offered = (request.content_type or "").split(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == offered), None)
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: Any = None) -> Any:
+        """The only renderer there is."""
+        return renderers[0], renderers[0].media_type
+
+
+def lower_headers(request: Any) -> dict[str, str]:
+    """The request's headers under lower-case names."""
+    return {name.lower(): value for name, value in request.headers.items()}
