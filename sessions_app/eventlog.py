@@ -49,9 +49,9 @@ class Recorded:
 def append(session: Session, event: Event) -> Recorded:
     """Write one line to the session's log, synced to disk, and move the chain in the (locked) row along with it.
 
-    Call it inside the transaction of the act, under the row's lock. A boundary already in the log is handed back instead
-    of being written twice. Raises EventTooLarge, ForbiddenPayload, RecordIdUsed, SessionAlreadyClosed, SessionDirMissing,
-    RecorderUnavailable; Internal for an event against its schema.
+    Call it inside the transaction of the act, under the row's lock. A boundary already in the log is handed back
+    instead of being written twice. Raises EventTooLarge, ForbiddenPayload, RecordIdUsed, SessionAlreadyClosed,
+    SessionDirMissing, RecorderUnavailable; Internal for an event against its schema.
     """
     _check(session, event)
     try:

@@ -1,0 +1,46 @@
+"""What every test has: roots of its own, a Redis database of its own, and people with known rights."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+
+from tests.clients import Api
+from tests.factories import make_token
+
+
+@pytest.fixture(autouse=True)
+def roots(tmp_path: Path, settings: Any) -> Path:
+    """DATA_ROOT and LOG_ROOT below the test's own directory."""
+    settings.DATA_ROOT, settings.LOG_ROOT = tmp_path / "data", tmp_path / "logs"
+    settings.DATA_ROOT.mkdir()
+    settings.LOG_ROOT.mkdir()
+    return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits() -> Iterator[None]:
+    """No test is limited by what another one did."""
+    cache.clear()
+    yield
+
+
+@pytest.fixture
+def api(db: None) -> Api:
+    """HTTP as the person `u1`."""
+    return Api(make_token("u1"))
+
+
+@pytest.fixture
+def carer(db: None) -> Api:
+    """HTTP as an operator."""
+    return Api(make_token("carer01", roles=("user", "operator")))
+
+
+@pytest.fixture
+def service(db: None, settings: Any) -> Api:
+    """HTTP with an API key."""
+    settings.SERVICE_API_KEYS = {"notes": "k" * 40}
+    return Api(api_key="k" * 40)

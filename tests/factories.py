@@ -1,0 +1,58 @@
+"""Rows, tokens and bodies that tests need, with sensible defaults: make_x(**what_matters_here)."""
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from sessions_app import sessions, tokens
+from sessions_app.auth import Caller
+from sessions_app.models import Session
+
+
+def make_caller(user_id: str = "u1", *roles: str) -> Caller:
+    """An authenticated person."""
+    return Caller(user_id=user_id, roles=frozenset(roles or ("user",)))
+
+
+def make_token(user_id: str = "u1", roles: Iterable[str] = ("user",), **claims: Any) -> str:
+    """An access token."""
+    return str(tokens.issue(user_id, roles=roles, **claims)["access_token"])
+
+
+def make_session(user_id: str = "u1", *, exclusive: bool = True, **over: Any) -> Session:
+    """An active session with its log."""
+    caller = make_caller(user_id)
+    if not exclusive:
+        return sessions.open_implicitly(user_id=user_id, by=caller, via="snapshot", **over)
+    event = sessions.start(user_id=user_id, performer_id=over.pop("performer_id", user_id), by=caller, **over)
+    return Session.objects.get(session_id=event["session_id"])
+
+
+def make_start(**over: Any) -> dict[str, Any]:
+    """A body for sessions.start; a member set to `...` is left out."""
+    return _body({"user_id": "u1", "performer_id": "carer01"}, over)
+
+
+def make_end(session_id: str, **over: Any) -> dict[str, Any]:
+    """A body for sessions.end; a member set to `...` is left out."""
+    return _body({"user_id": "u1", "performer_id": "carer01", "session_id": session_id}, over)
+
+
+def make_event(session: Session, **over: Any) -> dict[str, Any]:
+    """A body for the recorder's append."""
+    members = {
+        "user_id": session.user_id,
+        "session_id": session.session_id,
+        "timestamp": "2026-03-02T09:20:00.000Z",
+        "source": "notes_service",
+        "performer_id": "carer01",
+        "event": "note.added",
+        "modality": None,
+        "note": "left hand tired",
+    }
+    return _body(members, over)
+
+
+def _body(members: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    body = {"schema_version": "1.0.1", "record_id": str(uuid.uuid4()), **members, **over}
+    return {name: value for name, value in body.items() if value is not ...}
