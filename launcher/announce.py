@@ -1,0 +1,47 @@
+"""The block `./run` prints when it is ready (OPS-7)."""
+
+import json
+import os
+import shlex
+import sys
+import uuid
+
+from launcher import baton
+from launcher.baton import Baton
+
+RED, PLAIN = "\033[31m", "\033[0m"
+
+
+def block(running: Baton, *, password: str) -> str:
+    """One item per line, stable words before the colon. The curl line answers 201 when pasted."""
+    postgres, redis = running.servers.postgres, running.servers.redis
+    lines = [
+        *running.notices,
+        f"web: {running.web}",
+        f"admin: {running.web}/admin/",
+        f"docs: {running.web}/docs/",
+        f"demo: {running.web}/demo/gesture",
+        f"postgres: {postgres.version} {postgres.kind}",
+        f"redis: {redis.version} {redis.kind}{_for_trying(redis.version) if redis.embedded else ''}",
+        f"admin password: {password}",
+        f"try: {_curl(running)}",
+        "ready",
+    ]
+    return "\n".join(lines)
+
+
+def open_warning() -> str:
+    """The red line of `./run --open` (OPS-10)."""
+    text = "open: nobody has to sign in and DEBUG is on; reachable from this machine only"
+    return f"{RED}{text}{PLAIN}" if sys.stdout.isatty() and not os.environ.get("NO_COLOR") else text
+
+
+def _for_trying(version: str) -> str:
+    return " (no longer maintained: for trying and tests only)" if version.startswith("6.") else ""
+
+
+def _curl(running: Baton) -> str:
+    token = baton.must(running, "issue_token", "demo-user", "--access-only")
+    snapshot = {"session_id": str(uuid.uuid4()), "user_id": "demo-user", "state_data": {"current_mood": "calm"}}
+    words = ["curl", "-i", f"{running.web}/session/snapshot", "-H", f"Authorization: Bearer {token}"]
+    return shlex.join([*words, "-H", "Content-Type: application/json", "-d", json.dumps(snapshot)])
