@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 
 from launcher import environment, locks, secretfile
 from launcher.paths import ROOT, VENV
@@ -30,7 +31,7 @@ def main(arguments: list[str]) -> int:
         print("usage: ./check", file=sys.stderr)
         return 2
     env = _env()
-    steps: list[tuple[str, Callable[[], str]]] = [(name, lambda argv=argv: _tool(argv, env)) for name, argv in TOOLS]
+    steps: list[tuple[str, Callable[[], str]]] = [(name, partial(_tool, argv, env)) for name, argv in TOOLS]
     failed = [name for name, step in [*steps, ("locks", _locks)] if not _report(name, step)]
     print(f"check: {', '.join(failed)} failed" if failed else "check: all passed")
     return 1 if failed else 0

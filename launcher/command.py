@@ -36,9 +36,15 @@ class Command:
         The kernel sends it `stop_signal` when the launcher is killed outright. The launcher has one thread, so
         preexec_fn is safe.
         """
-        as_user = {} if self.user is None else {"user": self.user, "group": self.user, "extra_groups": []}
         end_too = partial(_libc.prctl, PR_SET_PDEATHSIG, int(self.stop_signal)) if _libc else None
         try:
-            return subprocess.Popen(self.argv, env=self.env, cwd=self.cwd, preexec_fn=end_too, **as_user, **how)
+            return subprocess.Popen(
+                self.argv, env=self.env, cwd=self.cwd, preexec_fn=end_too, **become(self.user), **how
+            )
         except OSError as error:
             raise Refusal(f"{self.name} could not be started: {error}") from error
+
+
+def become(user: int | None) -> dict[str, Any]:
+    """The arguments of Popen and subprocess.run that make a process that user's; none for our own."""
+    return {} if user is None else {"user": user, "group": user, "extra_groups": []}

@@ -11,6 +11,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from launcher.command import become
+
 FALLBACK = Path("/var/lib/baton")
 
 
@@ -44,9 +46,8 @@ def fallback_for(checkout: Path) -> Path:
 
 def may_run(argv: list[str], user: int | None) -> bool:
     """Whether that user can run the command, to success."""
-    as_user = {} if user is None else {"user": user, "group": user, "extra_groups": []}
     try:
-        done = subprocess.run(argv, cwd="/", capture_output=True, timeout=20, check=False, **as_user)  # type: ignore[call-overload]
+        done = subprocess.run(argv, cwd="/", capture_output=True, timeout=20, check=False, **become(user))
     except (OSError, subprocess.TimeoutExpired):
         return False
     return bool(done.returncode == 0)

@@ -42,8 +42,8 @@ def parse(arguments: list[str]) -> Options:
             _Parser().error("manage needs a command, for example: ./run manage migrate")
         return Options(word="manage", command=tuple(arguments[1:]))
     if arguments[:1] == ["demo"]:
-        return _parse(["--json", "--help"], arguments[1:], "demo")
-    options = _parse(["--open", "--seed", "--reset", "--yes", "--help"], arguments, "serve")
+        return _parse(["--json"], arguments[1:], "demo")
+    options = _parse(["--open", "--seed", "--reset", "--yes"], arguments, "serve")
     if options.yes and options.word != "reset":
         _Parser().error("--yes goes with --reset")
     if options.word == "reset" and (options.open or options.seed):
@@ -63,9 +63,8 @@ class _Parser(argparse.ArgumentParser):
 def _parse(flags: list[str], arguments: list[str], word: str) -> Options:
     parser = _Parser()
     for flag in flags:
-        parser.add_argument(flag, action="store_true", **({"dest": "help"} if flag == "--help" else {}))
-    if "--help" in flags:
-        parser.add_argument("-h", dest="help", action="store_true")
+        parser.add_argument(flag, action="store_true")
+    parser.add_argument("-h", "--help", action="store_true")
     given = vars(parser.parse_args(arguments))
     if given.pop("help"):
         print(USAGE, end="")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psycopg
 
-from launcher.command import Command
+from launcher.command import Command, become
 from launcher.errors import MissingNeed, Refusal
 from launcher.home import Home, may_run
 from launcher.supervisor import Supervisor
@@ -152,14 +152,11 @@ def _initdb(cluster: Cluster) -> None:
 
 
 def _run_initdb(cluster: Cluster, new: Path, password_file: Path, options: list[str]) -> None:
-    as_user: dict[str, object] = {}
-    if cluster.user is not None:
-        os.chown(new, cluster.user, cluster.user)
-        if password_file.exists():
-            os.chown(password_file, cluster.user, cluster.user)
-        as_user = {"user": cluster.user, "group": cluster.user, "extra_groups": []}
+    for path in (new, password_file):
+        if cluster.user is not None and path.exists():
+            os.chown(path, cluster.user, cluster.user)
     argv = [str(cluster.binaries / "initdb"), *options]
-    done = subprocess.run(argv, env=ENV, cwd="/", capture_output=True, text=True, check=False, **as_user)  # type: ignore[call-overload]
+    done = subprocess.run(argv, env=ENV, cwd="/", capture_output=True, text=True, check=False, **become(cluster.user))
     if done.returncode != 0:
         raise Refusal(f"initdb failed: {done.stderr.strip()}")
 

@@ -126,7 +126,6 @@ class Supervisor:
     def _spawn(self, child: Child) -> None:
         command = child.command
         child.process = command.spawn(
-            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -55,8 +55,9 @@ def _alone(lock: Path) -> Iterator[None]:
 
 def _holds(venv: Path, lock: Path) -> bool:
     stamp = _stamp(venv)
-    same = stamp is not None and stamp["locks"].get(lock.name) == _sha256(lock)
-    return same and set(stamp["packages"]) <= _packages(venv) and _runs(venv / "bin/python")
+    if stamp is None or stamp["locks"].get(lock.name) != _sha256(lock):
+        return False
+    return set(stamp["packages"]) <= _packages(venv) and _runs(venv / "bin/python")
 
 
 def _install(venv: Path, lock: Path) -> None:
