@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views import View
 
-from sessions_app import clock
+from sessions_app import clock, drain
 
 VERSION = "1.1.0"
 _STARTED = time.monotonic()
@@ -115,4 +115,5 @@ READINESS: dict[str, Callable[[], str]] = {
     "redis": _redis,
     "data_root": _writable("DATA_ROOT"),
     "log_root": _writable("LOG_ROOT"),
+    "draining": lambda: "draining" if drain.is_draining() else "ok",
 }

@@ -9,10 +9,11 @@ import uuid
 from launcher import baton
 from launcher.baton import Baton
 
+NO_ADMIN = "admin password: none made on an external database (./run --seed, or ./run manage createsuperuser)"
 RED, PLAIN = "\033[31m", "\033[0m"
 
 
-def block(running: Baton, *, password: str) -> str:
+def block(running: Baton, password_line: str) -> str:
     """One item per line, stable words before the colon. The curl line answers 201 when pasted."""
     postgres, redis = running.servers.postgres, running.servers.redis
     lines = [
@@ -23,11 +24,16 @@ def block(running: Baton, *, password: str) -> str:
         f"demo: {running.web}/demo/gesture",
         f"postgres: {postgres.version} {postgres.kind}",
         f"redis: {redis.version} {redis.kind}{_for_trying(redis.version) if redis.embedded else ''}",
-        f"admin password: {password}",
+        password_line,
         f"try: {_curl(running)}",
         "ready",
     ]
     return "\n".join(lines)
+
+
+def admin_password(password: str | None) -> str:
+    """The line that shows a new password, this once, or says that there is no new one (OPS-8)."""
+    return f"admin password: {password or f'unchanged (./run manage changepassword {baton.ADMIN})'}"
 
 
 def open_warning() -> str:

@@ -17,6 +17,7 @@ from launcher.supervisor import Supervisor
 
 READY_S = 90.0
 ADMIN = "admin"
+PASSWORD_LETTERS = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that looks like another
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +49,34 @@ def started(*, added: dict[str, str], serving: bool) -> Iterator[Baton]:
             supervisor.stop()
 
 
-def serve(baton: Baton, *, seed_external: bool) -> str:
-    """Migrate, seed, start the processes, wait until they are ready. Returns what `admin password:` says (OPS-8)."""
-    must(baton, "migrate", "--no-input")
-    password = seed(baton, asked=seed_external)
+def serve(baton: Baton) -> None:
+    """Start the processes and wait until they are ready. Raises Refusal."""
     for command in processes.commands(baton.env):
         baton.supervisor.start(command)
     baton.supervisor.wait_until(lambda: _is_ready(baton), seconds=READY_S, what=f"{baton.web}/readyz")
-    return password
 
 
-def seed(baton: Baton, *, asked: bool) -> str:
-    """First-run data (OPS-8): the superuser. Returns what the line `admin password:` says."""
-    if not baton.servers.postgres.embedded and not asked:
-        return "none made on an external database (./run --seed, or ./run manage createsuperuser)"
+def migrate(baton: Baton) -> None:
+    """Bring the database and the folders to what this version needs."""
+    for name in ("DATA_ROOT", "LOG_ROOT"):
+        (ROOT / baton.env[name]).mkdir(parents=True, exist_ok=True)
+    must(baton, "migrate", "--no-input")
+
+
+def make_admin(baton: Baton) -> str | None:
+    """Make the superuser if there is none yet and return its password, which is stored only hashed (OPS-8)."""
     done = baton.home / "seeded"
-    unchanged = f"unchanged (./run manage changepassword {ADMIN})"
     if baton.servers.postgres.embedded and done.exists():
-        return unchanged
-    password = _password()
+        return None
+    password = "".join(secrets.choice(PASSWORD_LETTERS) for _ in range(20))
     env = {**baton.env, "DJANGO_SUPERUSER_PASSWORD": password}
     words = ["createsuperuser", "--no-input", "--username", ADMIN, "--email", f"{ADMIN}@localhost"]
     code, _, err = baton.supervisor.run(processes.manage(env, *words))
     if code != 0 and "already taken" not in err:
-        raise Refusal(f"{err.strip()}\nmanage.py createsuperuser failed.")
+        raise Refusal(f"{err.strip()}\nmanage.py createsuperuser failed with {code}.")
     if baton.servers.postgres.embedded:
         done.touch()
-    return password if code == 0 else unchanged
+    return password if code == 0 else None
 
 
 def must(baton: Baton, *words: str) -> str:
@@ -116,8 +118,3 @@ def _is_ready(baton: Baton) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _password() -> str:
-    letters = "abcdefghijkmnpqrstuvwxyzABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that looks like another
-    return "".join(secrets.choice(letters) for _ in range(20))

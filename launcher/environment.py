@@ -6,7 +6,7 @@ from pathlib import Path
 
 from launcher import ports, secretfile
 from launcher.errors import MissingNeed, Refusal
-from launcher.paths import ROOT
+from launcher.paths import DATA, LOGS, ROOT
 
 DEFAULT_ADDRESS = "127.0.0.1:8080"
 OPEN = {"DEBUG": "true", "AUTH_REQUIRED": "false"}  # OPS-10: ./run --open
@@ -49,14 +49,20 @@ def web_url(host: str, port: int) -> str:
 
 def of_children(said: dict[str, str], kept: dict[str, str], host: str, port: int) -> dict[str, str]:
     """The whole environment, servers excepted; `kept` are the secrets of var/, which the user's own values beat."""
-    default = {"PUBLIC_URL": f"http://localhost:{port}", "ALLOWED_HOSTS": "localhost,127.0.0.1"}
+    default = {
+        "PUBLIC_URL": f"http://localhost:{port}",
+        "ALLOWED_HOSTS": "localhost,127.0.0.1",
+        "DATA_ROOT": str(DATA),
+        "LOG_ROOT": str(LOGS),
+    }
     fixed = {"SERVER_ADDR": f"[{host}]:{port}" if ":" in host else f"{host}:{port}", "PYTHONUNBUFFERED": "1"}
     return {**default, **kept, **said, **fixed}
 
 
 def shareable(env: dict[str, str]) -> dict[str, str]:
-    """The settings in an environment, without what else the user's shell holds."""
-    return {name: value for name, value in env.items() if name in setting_names()}
+    """The settings in a child's environment and what we added to it, without what else the user's shell holds."""
+    names = setting_names()
+    return {name: value for name, value in env.items() if name in names or os.environ.get(name) != value}
 
 
 def setting_names() -> set[str]:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 
 from launcher import announce, baton, environment, home, options, runfile
+from launcher.baton import Baton
 from launcher.errors import Refusal
 from launcher.options import Options
 from launcher.paths import DATA, LOGS, ROOT, VAR
@@ -25,24 +26,40 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(given: Options) -> int:
-    added = environment.OPEN if given.open else {}
     if given.open:
         environment.check_open(environment.given())
     running = None
     try:
-        with baton.started(added=added, serving=True) as running:
-            password = baton.serve(running, seed_external=given.seed)
+        with baton.started(added=environment.OPEN if given.open else {}, serving=True) as running:
+            password_line = _start(running, given)
             _share(running)
             if given.open:
                 print(announce.open_warning())
-            print(announce.block(running, password=password), flush=True)
+            print(announce.block(running, password_line), flush=True)
             while True:
                 running.supervisor.watch(0.5)
     except StopRequested:
         return 130 if running and running.supervisor.interrupted_twice else 0
 
 
-def _share(running: baton.Baton) -> None:
+def _start(running: Baton, given: Options) -> str:
+    """Migrate, seed and serve, in this order (OPS-5). Returns the line about the administrator's password."""
+    baton.migrate(running)
+    if not running.servers.postgres.embedded and not given.seed:
+        baton.serve(running)
+        return announce.NO_ADMIN
+    password = baton.make_admin(running)
+    line = announce.admin_password(password)
+    try:
+        baton.serve(running)
+    except BaseException:
+        if password:
+            print(line, flush=True)  # it is nowhere else, and the next start makes no other
+        raise
+    return line
+
+
+def _share(running: Baton) -> None:
     now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     running.runfile.record(started_at=now)
     running.runfile.share(environment.shareable(running.env))

@@ -74,7 +74,9 @@ class Supervisor:
         while not ready():
             if time.monotonic() > deadline:
                 raise Refusal(f"{what} was not ready within {seconds:.0f} s.")
-            self.watch(0.05)
+            again = time.monotonic() + TICK_S
+            while (left_s := again - time.monotonic()) > 0:
+                self.watch(left_s)
 
     def run(self, command: Command) -> tuple[int, str, str]:
         """Run a command to its end beside the children. Returns exit code, stdout and stderr."""

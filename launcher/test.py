@@ -73,8 +73,8 @@ def _env(found: Servers, folder: Path) -> dict[str, str]:
     """An environment in which nothing of the user's own settings is left and every path is below `folder`."""
     ours = environment.setting_names() - USERS_OWN
     clean = {name: value for name, value in os.environ.items() if name not in ours}
-    temporary = folder / "tmp"
-    temporary.mkdir()
+    for name in ("data", "logs", "tmp"):
+        (folder / name).mkdir()
     return {
         **clean,
         **found.env,
@@ -83,6 +83,6 @@ def _env(found: Servers, folder: Path) -> dict[str, str]:
         "DATA_ROOT": str(folder / "data"),
         "LOG_ROOT": str(folder / "logs"),
         "DEBUG_BUNDLE_DIR": str(folder / "debug_bundles"),
-        "TMPDIR": str(temporary),
+        "TMPDIR": str(folder / "tmp"),
         "BATON_TEST_SERVERS": f"{found.postgres.kind},{found.redis.kind}",
     }
