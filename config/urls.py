@@ -21,6 +21,7 @@ urlpatterns = [
     path("session_manager/sessions.start", views.StartSession.as_view()),
     path("session_manager/sessions.end", views.EndSession.as_view()),
     path("session_manager/sessions.validate", views.ValidateSession.as_view()),
+    path("schema-recorder/append", views.AppendEvent.as_view()),
     # Staff
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),

@@ -9,7 +9,7 @@ import errno
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,6 @@ from sessions_app.models import Session
 
 MAX_LINE_BYTES = 524_288  # SES-39, newline included
 _APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-_QUOTE, _BACKSLASH = b'"\\'
 
 log = structlog.get_logger(__name__)
 
@@ -94,56 +93,19 @@ def append_end(session: Session, event: Event) -> Event:
         raise RecorderUnavailable from error
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line read back: its number from 1, its bytes without the newline, and its parts if it parses."""
-
-    number: int
-    raw: bytes
-    recorded_at: str | None
-    event: Event | None
-    torn: bool = False  # a last line without newline, or a fragment a later append isolated (SES-46)
+def vouch(session: Session, lines: Sequence[bytes]) -> None:
+    """Let the row stand for `lines`, the whole log as an examination under the row's lock has just read it."""
+    session.log_lines, session.log_head = len(lines), chain.EMPTY
+    for value in chain.values(lines):
+        session.log_head = value
+    session.save(update_fields=["log_lines", "log_head"])
 
 
-def read(path: Path) -> Iterator[Line]:
-    """The lines of a log, without a lock (SES-45). A last line without newline is handed over as torn.
-
-    Raises OSError.
-    """
-    with path.open("rb") as file:
-        for number, raw in enumerate(file, start=1):
-            yield _line(number, raw)
-
-
-def _line(number: int, raw: bytes) -> Line:
-    body = raw.removesuffix(b"\n")
-    try:
-        members = json.loads(body)
-        recorded_at, event = members["recorded_at"], members["event"]
-        if len(members) == 2 and isinstance(recorded_at, str) and isinstance(event, dict) and raw != body:
-            return Line(number, body, recorded_at, event)
-    except (ValueError, KeyError, TypeError, RecursionError):
-        pass
-    return Line(number, body, None, None, torn=raw == body or _is_fragment(body))
-
-
-def _is_fragment(body: bytes) -> bool:
-    """Whether `body` is a proper prefix of a JSON object: it opens one and never closes it."""
-    if not body.startswith(b"{"):
-        return False
-    depth, in_string, escaped = 0, False, False
-    for byte in body:
-        if escaped:
-            escaped = False
-        elif in_string:
-            escaped, in_string = byte == _BACKSLASH, byte != _QUOTE
-        elif byte == _QUOTE:
-            in_string = True
-        else:
-            depth += (byte in b"{[") - (byte in b"}]")
-            if depth == 0:
-                return False
-    return True
+def must_fit(event: Event) -> None:
+    """Whether `event` may stand in a log at all, told before any I/O. Raises ForbiddenPayload, EventTooLarge."""
+    if why := events.forbidden_payload(event):
+        raise ForbiddenPayload(f"An event may not carry {why}.")
+    _encode({"recorded_at": clock.stamp(clock.now()), "event": event})  # a time on the wire has one length
 
 
 def _check(session: Session, event: Event) -> None:
@@ -154,8 +116,7 @@ def _check(session: Session, event: Event) -> None:
     except ValueError as error:
         log.error("eventlog.event_refused", session_id=session.session_id, error=str(error))
         raise Internal from error
-    if why := events.forbidden_payload(event):
-        raise ForbiddenPayload(f"An event may not carry {why}.")
+    must_fit(event)
 
 
 @contextmanager

@@ -8,13 +8,18 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from sessions_app import clock, ids
-from sessions_app.errors import FieldForbidden, FieldMissing, SchemaVersionUnsupported, SessionIdInvalid
+from sessions_app.errors import FieldForbidden, FieldInvalid, FieldMissing, SchemaVersionUnsupported, SessionIdInvalid
 
 
 class WireField(serializers.Field):  # type: ignore[type-arg]
-    """A member read by `read`, which raises ValueError with the sentence for people; `code` is what clients see."""
+    """A member read by `read`, which raises ValueError with the sentence for people; `code` is what clients see.
 
-    code = "FIELD_INVALID"
+    Absent, null and blank count as missing, which is said with `missing_code` (CON-5, SES-2).
+    """
+
+    code = FieldInvalid.code
+    missing_code = FieldMissing.code
+    blank_is_missing = True
 
     def read(self, value: Any) -> Any:
         """The value as the verbs want it. Raises ValueError."""
@@ -22,6 +27,8 @@ class WireField(serializers.Field):  # type: ignore[type-arg]
 
     def to_internal_value(self, data: Any) -> Any:
         """DRF's hook around `read`."""
+        if self.blank_is_missing and isinstance(data, str) and not data.strip():
+            raise serializers.ValidationError("must not be blank", code=self.missing_code)
         try:
             return self.read(data)
         except ValueError as error:
@@ -34,18 +41,16 @@ class WireField(serializers.Field):  # type: ignore[type-arg]
 
 @extend_schema_field(OpenApiTypes.STR)
 class Text(WireField):
-    """A string of at most `most` characters; `blank_code` refuses a blank one."""
+    """A string of `least` to `most` characters; with `blank_is_missing` a blank one counts as missing."""
 
-    def __init__(self, *, least: int = 0, most: int, blank_code: str | None = None, **kwargs: Any) -> None:
-        self.least, self.most, self.blank_code = least, most, blank_code
+    def __init__(self, *, least: int = 0, most: int, blank_is_missing: bool = False, **kwargs: Any) -> None:
+        self.least, self.most, self.blank_is_missing = least, most, blank_is_missing
         super().__init__(**kwargs)
 
     def read(self, value: Any) -> str:
         """A string within the bounds, without U+0000, which PostgreSQL cannot hold."""
         if not isinstance(value, str):
             raise ValueError("must be a string")
-        if self.blank_code and not value.strip():
-            raise serializers.ValidationError("must not be blank", code=self.blank_code)
         if not self.least <= len(value) <= self.most:
             raise ValueError(f"must have {self.least} to {self.most} characters")
         if "\x00" in value:
@@ -55,7 +60,7 @@ class Text(WireField):
 
 @extend_schema_field(OpenApiTypes.STR)
 class ActorId(WireField):
-    """A user, device or performer; a blank one counts as missing, with `missing_code` (SES-2)."""
+    """A user, a device or a performer."""
 
     def __init__(self, *, missing_code: str = FieldMissing.code, **kwargs: Any) -> None:
         self.missing_code = missing_code
@@ -63,8 +68,6 @@ class ActorId(WireField):
 
     def read(self, value: Any) -> str:
         """An id of CON-2."""
-        if isinstance(value, str) and not value.strip():
-            raise serializers.ValidationError("must not be blank", code=self.missing_code)
         if not ids.is_actor_id(value):
             raise ValueError("must be 1 to 128 of A-Z a-z 0-9 . _ @ + - and begin with a letter or digit")
         return str(value)
@@ -93,8 +96,6 @@ class RecordId(WireField):
 
     def read(self, value: Any) -> str:
         """A canonical UUID."""
-        if isinstance(value, str) and not value.strip():
-            raise serializers.ValidationError("must not be blank", code=FieldMissing.code)
         if self.version == 4 and not ids.is_uuid4(value):
             raise ValueError("must be a UUID version 4 in canonical lower-case form")
         if not (isinstance(value, str) and ids.is_canonical_uuid(value.lower())):
@@ -108,8 +109,6 @@ class SchemaVersion(WireField):
 
     def read(self, value: Any) -> str:
         """A version whose major number is 1."""
-        if isinstance(value, str) and not value.strip():
-            raise serializers.ValidationError("must not be blank", code=FieldMissing.code)
         parts = value.split(".") if isinstance(value, str) else []
         if len(parts) != 3 or not all(part.isascii() and part.isdigit() for part in parts):
             raise ValueError("must have the form 1.0.1")
@@ -150,8 +149,6 @@ class Timestamp(WireField):
 
     def read(self, value: Any) -> dt.datetime:
         """An aware time."""
-        if isinstance(value, str) and not value.strip():
-            raise serializers.ValidationError("must not be blank", code=FieldMissing.code)
         return clock.parse(value)
 
 

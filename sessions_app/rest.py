@@ -14,8 +14,11 @@ from sessions_app.errors import (
     FieldError,
     FieldErrors,
     FieldInvalid,
+    Invalid,
+    MalformedJson,
     MethodNotAllowed,
     SessionIdInvalid,
+    TooDeep,
     UnsupportedMedia,
 )
 from sessions_app.wire import WireSerializer
@@ -29,6 +32,7 @@ class Endpoint(APIView):
     http_method_names = ["get", "post", "patch", "delete", "head"]  # OPTIONS belongs to CORS
     max_body_bytes = MAX_BODY_BYTES
     rate: limits.Rate | None = None
+    too_deep: type[Invalid] = MalformedJson
 
     @property
     def caller(self) -> Caller:
@@ -47,11 +51,17 @@ class Endpoint(APIView):
 
     def body(self, shape: type[WireSerializer]) -> dict[str, Any]:
         """The validated members of the body. Raises FieldErrors, MalformedJson, UnsupportedMedia."""
+        return wire.checked(shape, self.members)
+
+    @property
+    def members(self) -> dict[str, Any]:
+        """The members of the body as they came. Raises MalformedJson, UnsupportedMedia, or what `too_deep` names."""
         try:
-            data = self.request.data
+            return cast("dict[str, Any]", self.request.data)
         except UnsupportedMediaType as error:
             raise UnsupportedMedia from error
-        return wire.checked(shape, cast("dict[str, Any]", data))
+        except TooDeep as error:
+            raise self.too_deep from error
 
     def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """The problem document, with Allow."""

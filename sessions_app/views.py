@@ -1,11 +1,12 @@
-"""HTTP doors to the boundaries of a session (SES-9, SES-15, SES-22)."""
+"""HTTP doors to the boundaries and the log of a session (SES-9, SES-15, SES-22, SES-48)."""
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from sessions_app import limits, sessions
+from sessions_app import clock, eventlog, limits, recorder, sessions
+from sessions_app.errors import ForbiddenPayload
 from sessions_app.rest import Endpoint
-from sessions_app.serializers import EndSessionIn, StartSessionIn, ValidateSessionIn
+from sessions_app.serializers import AppendEventIn, EndSessionIn, StartSessionIn, ValidateSessionIn
 
 # Members that are checked and then play no part: the server names the record, the source and the time itself.
 _ONLY_CHECKED = ("schema_version", "record_id", "source", "end_time")
@@ -52,3 +53,17 @@ class ValidateSession(BoundaryEndpoint):
         return Response(
             {"status": sessions.validate(members["session_id"], user_id=members["user_id"], by=self.caller)}
         )
+
+
+class AppendEvent(BoundaryEndpoint):
+    """`POST /schema-recorder/append`"""
+
+    max_body_bytes = eventlog.MAX_LINE_BYTES
+    too_deep = ForbiddenPayload
+
+    def post(self, request: Request) -> Response:
+        """201 once the line is on disk."""
+        members = self.body(AppendEventIn)
+        event = {**self.members, "timestamp": clock.stamp(members["timestamp"])}
+        recorded = recorder.append(event, by=self.caller)
+        return Response({"record_id": recorded.event["record_id"], "recorded_at": recorded.recorded_at}, status=201)

@@ -15,6 +15,8 @@ class WireSerializer(serializers.Serializer):  # type: ignore[type-arg]
     An optional member given as null counts as absent. `errors_in` turns DRF's errors into the contract's list.
     """
 
+    keeps_unknown_members = False  # where the contract lets a sender add members of its own
+
     def to_internal_value(self, data: Any) -> Any:
         """DRF's hook: null drops out first, except where presence alone is refused."""
         kept = {
@@ -27,7 +29,7 @@ class WireSerializer(serializers.Serializer):  # type: ignore[type-arg]
     def errors_in(self, data: Mapping[str, Any]) -> list[FieldError]:
         """Every refused member of `data`, in order; reads the outcome of is_valid()."""
         found = list(_flat(self.errors, self.fields))
-        unknown = [name for name in data if name not in self.fields]
+        unknown = [] if self.keeps_unknown_members else [name for name in data if name not in self.fields]
         return found + [FieldError(name, FieldUnknown.code, "is not a member of this request") for name in unknown]
 
 

@@ -1,6 +1,5 @@
 """What every test has: roots of its own, a Redis database of its own, and people with known rights."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,9 @@ def roots(tmp_path: Path, settings: Any) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def fresh_limits() -> Iterator[None]:
+def fresh_limits() -> None:
     """No test is limited by what another one did."""
     cache.clear()
-    yield
 
 
 @pytest.fixture
