@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ Item = TypeVar("Item")
 DONE, FOUND, BAD_CALL = 0, 1, 2
 
 
-class Command(BaseCommand):
+class Command(BaseCommand, ABC):
     """Base of our commands: `run(**options)` does the work and returns the exit code."""
 
     stopping = False
@@ -27,9 +28,9 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="print JSON, one object per line for lists")
         parser.add_argument("--no-progress", action="store_true", help="show no progress bar")
 
+    @abstractmethod
     def run(self, **options: Any) -> int:
         """Do the work. Raises BadCall."""
-        raise NotImplementedError
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Django's hook: run, and turn the outcome into the exit code."""

@@ -1,0 +1,80 @@
+"""Closing idle sessions as the system (SES-53 to SES-57)."""
+
+import datetime as dt
+import io
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from sessions_app import clock
+from sessions_app.models import Session
+from tests.factories import make_session
+from tests.logs import events, log_path
+
+pytestmark = pytest.mark.django_db
+
+
+def cleanup(*arguments):
+    out = io.StringIO()
+    try:
+        call_command("cleanup_sessions", *arguments, stdout=out, no_progress=True)
+    except SystemExit as ended:
+        return int(ended.code), out.getvalue().splitlines()
+    return 0, out.getvalue().splitlines()
+
+
+def idle(session, seconds):
+    Session.objects.filter(pk=session.pk).update(last_activity_at=clock.now() - dt.timedelta(seconds=seconds))
+    return session
+
+
+def test_an_idle_session_is_closed_by_the_system():
+    """SES-55, SES-57."""
+    session, busy = idle(make_session("u1"), 86401), make_session("u2")
+    code, out = cleanup()
+    assert (code, out) == (0, [f"closed {session.session_id} u1 idle=86401", "closed=1 failed=0 active=1"])
+    end = events("u1", session.session_id)[-1]
+    assert (end["performer_id"], end["end_reason"], end["session_id"]) == ("system", "timeout", session.session_id)
+    assert end["record_id"] != events("u1", session.session_id)[0]["record_id"]
+    assert Session.objects.get(pk=busy.pk).is_active
+
+
+def test_a_session_at_its_limit_is_not_idle_before(settings):
+    settings.SESSION_TIMEOUT_SECONDS = 100
+    idle(make_session("u1"), 95)
+    assert cleanup()[1] == ["closed=0 failed=0 active=1"]
+
+
+def test_dry_run_closes_nothing():
+    session = idle(make_session("u1"), 90000)
+    assert cleanup("--dry-run")[1] == [f"would-close {session.session_id} u1 idle=90000", "closed=0 failed=0 active=1"]
+
+
+def test_older_than_replaces_the_limit_of_every_kind():
+    """SES-56's clarification."""
+    idle(make_session("u1"), 20)
+    idle(make_session("u2", exclusive=False), 20)
+    assert cleanup("--older-than", "10")[1][-1] == "closed=2 failed=0 active=0"
+
+
+def test_one_failure_does_not_stop_the_rest():
+    """SES-56: oldest first, exit 1."""
+    broken, fine = idle(make_session("u1"), 90002), idle(make_session("u2"), 90001)
+    path = log_path("u1", broken.session_id)
+    path.parent.rename(path.parent.with_name("elsewhere"))
+    code, out = cleanup()
+    assert code == 1
+    assert [line.split()[0:2] for line in out[:2]] == [["failed", broken.session_id], ["closed", fine.session_id]]
+    assert out[2] == "closed=1 failed=1 active=1"
+
+
+def test_json_prints_one_object_per_line():
+    idle(make_session("u1"), 90000)
+    assert [json.loads(line) for line in cleanup("--json")[1]][1] == {"closed": 1, "failed": 0, "active": 0}
+
+
+@pytest.mark.parametrize("arguments", [("--older-than", "0"), ("--loop", "0"), ("--older-than", "x")])
+def test_bad_arguments_are_refused(arguments):
+    with pytest.raises(CommandError):
+        cleanup(*arguments)

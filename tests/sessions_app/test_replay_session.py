@@ -1,0 +1,206 @@
+"""Folding a log, holding it against the row, mending it (SES-58 to SES-62); the chain betrays a changed line."""
+
+import io
+import json
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from sessions_app import chain, eventlog, sessions
+from sessions_app.models import Session
+from tests.factories import make_caller, make_event, make_session
+from tests.logs import events, log_path
+
+pytestmark = pytest.mark.django_db
+
+
+def replay(*arguments):
+    """The command's exit code and its lines."""
+    out = io.StringIO()
+    try:
+        call_command("replay_session", *arguments, stdout=out, no_progress=True)
+    except SystemExit as ended:
+        return int(ended.code), out.getvalue().splitlines()
+    return 0, out.getvalue().splitlines()
+
+
+def ended(session):
+    sessions.end(session.session_id, user_id=session.user_id, performer_id="u1", by=make_caller(session.user_id))
+    return session
+
+
+def rewrite(session, change):
+    """Let `change` turn the list of raw lines into another."""
+    path = log_path(session.user_id, session.session_id)
+    path.write_bytes(b"".join(change(path.read_bytes().splitlines(keepends=True))))
+
+
+def story_of_four(user_id="u1"):
+    """start, two notes, end."""
+    session = make_session(user_id)
+    for note in ("one", "two"):
+        eventlog.append(session, make_event(session, note=note))
+    return ended(session)
+
+
+def test_a_whole_log_agrees():
+    session = story_of_four()
+    assert replay(session.session_id) == (0, [f"ok {session.session_id} events=4"])
+
+
+def test_an_active_session_agrees():
+    assert replay(make_session().session_id)[0] == 0
+
+
+def test_json_tells_the_state_and_the_differences():
+    """SES-60."""
+    session = story_of_four()
+    code, out = replay(session.session_id, "--json")
+    assert code == 0
+    assert json.loads(out[0]) == {
+        "session_id": session.session_id, "user_id": "u1", "events": 4, "state": "closed", "differences": [],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda raw: [raw[0], raw[1].replace(b"one", b"onE"), *raw[2:]], "line 2 altered"),
+        (lambda raw: [raw[0].replace(b"carer01", b"carer02").replace(b'"u1"', b'"u1"', 1), *raw[1:]], None),
+        (lambda raw: [raw[0], *raw[2:]], "line 2 removed"),
+        (lambda raw: raw[:-1], "line 4 removed"),
+        (lambda raw: [*raw[:2], raw[1], *raw[2:]], "line 3 inserted"),
+        (lambda raw: [raw[0], raw[2], raw[1], raw[3]], "line 2"),
+        (lambda raw: [*raw[:3], raw[3][:-20]], "line 4 removed"),
+        (lambda raw: [*raw, raw[3]], "line 5"),
+    ],
+)
+def test_a_changed_log_is_named_by_line(change, named):
+    """A byte flipped, a line cut, a line copied, two lines swapped."""
+    session = story_of_four()
+    rewrite(session, change)
+    code, out = replay(session.session_id)
+    if named is None:  # the change that changes nothing is the control
+        assert (code, out) == (0, [f"ok {session.session_id} events=4"])
+    else:
+        assert code == 1
+        assert any("chain_broken" in line and named in line for line in out) or any(
+            "line_unvouched" in line and named in line for line in out
+        ), out
+
+
+def test_a_log_and_chain_rewritten_together_still_disagree_with_the_row():
+    session = story_of_four()
+    rewrite(session, lambda raw: [raw[0], raw[1].replace(b"one", b"onE"), *raw[2:]])
+    path = log_path("u1", session.session_id)
+    values = chain.values(path.read_bytes().splitlines(keepends=True))
+    path.with_suffix(".chain").write_text("".join(f"{value}\n" for value in values))
+    code, out = replay(session.session_id)
+    assert code == 1
+    assert "the row vouches for" in out[0]
+
+
+def test_a_lost_chain_file_is_told_and_does_not_fail():
+    session = story_of_four()
+    log_path("u1", session.session_id).with_suffix(".chain").unlink()
+    code, out = replay(session.session_id)
+    assert (code, len(out)) == (0, 1)
+    assert "chain_short" in out[0]
+
+
+def test_row_missing_is_repaired_and_closed():
+    """SES-59: the row comes from the line; without an end line it is closed as `system`, reason `repair`."""
+    session = make_session(session_notes="kept")
+    Session.objects.all().delete()
+    assert replay("--all") == (1, [f"differs {session.session_id} row_missing the log has a start, there is no row"])
+
+    code, out = replay("--all", "--repair")
+    assert code == 0
+    assert out[0].startswith("repaired")
+    row = Session.objects.get()
+    assert (row.status, row.end_reason, row.session_notes) == ("closed", "repair", "kept")
+    assert [event["performer_id"] for event in events("u1", session.session_id)] == ["u1", "system"]
+    assert replay("--all", "--repair") == (0, [f"ok {session.session_id} events=2"])
+
+
+def test_row_missing_with_an_end_line_is_rebuilt_from_both():
+    story_of_four()
+    before = Session.objects.values().get()
+    Session.objects.all().delete()
+    assert replay("--user", "u1", "--repair")[0] == 0
+    after = Session.objects.values().get()
+    same = ("start_time", "end_time", "start_record_id", "end_record_id", "end_reason", "log_lines", "log_head")
+    assert {name: after[name] for name in same} == {name: before[name] for name in same}
+
+
+def test_an_end_that_was_not_applied_is_applied():
+    session = ended(make_session())
+    first = log_path("u1", session.session_id).read_bytes().splitlines(keepends=True)[0]
+    lost = {"end_time": None, "end_record_id": None, "end_reason": None}
+    Session.objects.update(status="active", log_lines=1, log_head=chain.step(chain.EMPTY, first), **lost)
+    assert replay(session.session_id)[0] == 1
+    assert replay(session.session_id, "--repair")[0] == 0
+    assert Session.objects.get().status == "closed"
+    assert len(events("u1", session.session_id)) == 2
+    assert replay(session.session_id, "--repair") == (0, [f"ok {session.session_id} events=2"])
+
+
+def test_a_log_without_a_file_is_reported():
+    session = make_session()
+    log_path("u1", session.session_id).unlink()
+    assert replay(session.session_id, "--repair") == (
+        1,
+        [f"differs {session.session_id} log_missing the row has no log"],
+    )
+
+
+def test_a_torn_fragment_is_told_and_does_not_fail():
+    """SES-59."""
+    session = make_session()
+    with log_path("u1", session.session_id).open("ab") as log:
+        log.write(b'{"recorded_at":"2026-')
+    code, out = replay(session.session_id)
+    assert (code, len(out)) == (0, 1)
+    assert "unreadable_line" in out[0]
+
+
+def test_a_line_that_does_not_parse_fails():
+    session = make_session()
+    with log_path("u1", session.session_id).open("ab") as log:
+        log.write(b"garbage\n")
+    assert replay(session.session_id)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("performer_id", "somebody"), ("session_notes", "other"), ("start_time", "2020-01-01T00:00Z")]
+)
+def test_a_row_that_says_something_else_is_a_field_mismatch(column, value):
+    session = make_session()
+    Session.objects.update(**{column: value})
+    code, out = replay(session.session_id)
+    assert code == 1
+    assert "field_mismatch" in out[0]
+    assert column in out[0] or "timestamp" in out[0]
+
+
+@pytest.mark.parametrize("arguments", [("sess_0123456789abcdef",), ("nonsense",), ("--user", "../x")])
+def test_an_unknown_session_or_a_bad_id_is_exit_2(arguments):
+    """SES-61."""
+    with pytest.raises(CommandError) as refused:
+        call_command("replay_session", *arguments, no_progress=True)
+    assert refused.value.returncode == 2
+
+
+def test_reading_twice_gives_the_same_answer_and_writes_nothing():
+    """SES-58."""
+    session = story_of_four()
+    rewrite(session, lambda raw: [raw[0], *raw[2:]])
+    before = log_path("u1", session.session_id).read_bytes(), Session.objects.values().get()
+    assert replay("--all") == replay("--all")
+    assert (log_path("u1", session.session_id).read_bytes(), Session.objects.values().get()) == before
+
+
+def test_export_gives_the_log_byte_for_byte(capfdbinary):
+    session = story_of_four()
+    call_command("export_log", session.session_id, no_progress=True)
+    assert capfdbinary.readouterr().out == log_path("u1", session.session_id).read_bytes()
