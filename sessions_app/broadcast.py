@@ -1,11 +1,129 @@
-"""Door to everything that is told to others after a commit."""
+"""The one door to fan-out: what is told to sockets and to other processes, always after the commit (CON-16).
 
+Callable from any thread, inside a transaction or outside; a failure is logged and never fails what was committed.
+
+    to_session(session_id, frame)         every connection of the session, in every process (DEV-43)
+    state_changed(version, snapshot)      the same, for a committed version of its state
+    to_user, to_all, to_admin             every connection of a user; all but admins; admins only (DEV-71, DEV-73)
+    session_started, session_ended        the boundaries of a session (DEV-26, DEV-72)
+    revoked(user_id=..., ...)             close the sockets of what was revoked (DEV-25)
+
+Code that lives on the event loop of a web process can hear what befalls a session:
+
+    unsubscribe = broadcast.listen(session_id, callback)
+
+`callback(notice)` runs on the loop and must not block; notice is a protocol.Notice(kind, data), for instance
+kind "session_ended" with data {"session_id", "end_reason"}. Call unsubscribe() once, on the loop, to stop.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import redis
+import structlog
+from django.db import transaction
+
+from sessions_app import bus, frames, hub
+from sessions_app.feeds import Listener
+from sessions_app.hub import Hub, Item
 from sessions_app.models import Session
+from sessions_app.protocol import Frame, Notice
+
+SESSION_ENDED = "session_ended"
+REVOKED = "revoked"
+
+log = structlog.get_logger(__name__)
+_here: Hub | None = None
+
+
+def start() -> Hub:
+    """The hub of the running loop, made on first use."""
+    global _here
+    if _here is None or _here.loop is not asyncio.get_running_loop():
+        _here = Hub()
+        _here.start()
+    return _here
+
+
+async def stop() -> None:
+    """Take this process out of the fan-out."""
+    global _here
+    if _here is not None:
+        leaving, _here = _here, None
+        await leaving.stop()
+
+
+def listen(session_id: str, listener: Listener) -> Callable[[], None]:
+    """Call `listener` with each notice about the session, until the returned function is called."""
+    return start().listen(session_id, listener)
+
+
+def to_session(session_id: str, frame: Frame) -> None:
+    """Send `frame` to every connection of the session."""
+    _after_commit(hub.session(session_id), frame)
+
+
+def to_user(user_id: str, frame: Frame) -> None:
+    """Send `frame` to every connection of the user, in whichever session."""
+    _after_commit(hub.user(user_id), frame)
+
+
+def to_all(frame: Frame) -> None:
+    """Send `frame` to every connection that is not on the admin channel."""
+    _after_commit(hub.ALL, frame)
+
+
+def to_admin(frame: Frame) -> None:
+    """Send `frame` to the admin channel."""
+    _after_commit(hub.ADMIN, frame)
+
+
+def state_changed(version: Any, snapshot: Any, *, origin: str | None = None) -> None:
+    """Send a committed version of a state to the session's connections (DEV-43).
+
+    `version` is its entry in the log, `snapshot` the state it made; `origin` is the connection that wrote it, if one
+    did: its copy is the ack (DEV-42).
+    """
+    _after_commit(hub.session(version.session_id), frames.of_version(version, snapshot, origin=origin))
 
 
 def session_started(session: Session) -> None:
-    """Tell the admin channel, once the transaction has committed."""
+    """Tell the admin channel."""
+    to_admin(frames.admin_update("session_started", "A session has started.", _about(session)))
 
 
 def session_ended(session: Session) -> None:
-    """Tell the session's connections and captures, once the transaction has committed (DEV-26, SES-21)."""
+    """Tell the session's connections, which close (DEV-26), its listeners (SES-21), and the admin channel."""
+    about = {**_about(session), "end_reason": session.end_reason}
+    audience = hub.session(session.session_id)
+    _after_commit(audience, frames.broadcast(SESSION_ENDED, "The session has ended.", about))
+    _after_commit(audience, Notice(SESSION_ENDED, about))
+    to_admin(frames.admin_update(SESSION_ENDED, "A session has ended.", about))
+
+
+def revoked(*, user_id: str, family: str | None = None, jti: str | None = None, device_id: str | None = None) -> None:
+    """Close the sockets whose token is revoked: all of the user's, or those of one family, token or device (DEV-25)."""
+    selectors = {"user_id": user_id, "family": family, "jti": jti, "device_id": device_id}
+    _after_commit(hub.PROCESSES, Notice(REVOKED, selectors))
+
+
+def _about(session: Session) -> dict[str, Any]:
+    return {"session_id": session.session_id, "user_id": session.user_id, "device_id": session.device_id}
+
+
+def _after_commit(audience: str, item: Item) -> None:
+    transaction.on_commit(partial(_tell, audience, item), robust=True)
+
+
+def _tell(audience: str, item: Item) -> None:
+    """Through this process's hub; where there is none, as in a command, straight to Redis."""
+    here = _here
+    if here is not None and not here.loop.is_closed():
+        here.hand_over(audience, item)
+        return
+    try:
+        bus.publish_and_count(hub.channel(audience), hub.encode(audience, item))
+    except (redis.RedisError, OSError) as error:
+        log.warning("broadcast.not_published", audience=audience, error=str(error))

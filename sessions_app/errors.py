@@ -350,3 +350,33 @@ class StateTooLarge(TooLarge):
     """The resulting state would exceed 1,048,576 canonical bytes or 10,000 members."""
 
     code, remedy = "STATE_TOO_LARGE", "Keep less in the state."
+
+
+class BadFrame(Invalid):
+    """The frame is malformed: not one strict document with an integer type and an object as payload."""
+
+    code, remedy = "BAD_FRAME", "Send the form the documentation shows."
+
+
+class UnknownType(Invalid):
+    """A frame type that does not exist, or that only the server sends."""
+
+    code, remedy = "UNKNOWN_TYPE", "Send a type the documentation lists for clients."
+
+
+class NotAuthenticated(Unauthenticated):
+    """Before AUTH succeeds only AUTH and HEARTBEAT are handled."""
+
+    code, remedy = "NOT_AUTHENTICATED", "Send AUTH first."
+
+
+class IdentityMismatch(Forbidden):
+    """The envelope names another session, user or device than the connection's."""
+
+    code, remedy = "IDENTITY_MISMATCH", "Leave the ids out of the envelope, or send the connection's own."
+
+
+class MessageTooLarge(TooLarge):
+    """The message is longer than this frame may carry."""
+
+    code, remedy = "MESSAGE_TOO_LARGE", "Send less."
