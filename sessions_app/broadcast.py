@@ -3,7 +3,7 @@
 Callable from any thread, inside a transaction or outside; a failure is logged and never fails what was committed.
 
     to_session(session_id, frame)         every connection of the session, in every process (DEV-43)
-    state_changed(version, snapshot)      the same, for a committed version of its state
+    versions_committed(outcomes)          the same, for versions of states that have been committed already
     to_user, to_all, to_admin             every connection of a user; all but admins; admins only (DEV-71, DEV-73)
     session_started, session_ended        the boundaries of a session (DEV-26, DEV-72)
     revoked(user_id=..., ...)             close the sockets of what was revoked (DEV-25)
@@ -17,7 +17,7 @@ kind "session_ended" with data {"session_id", "end_reason"}. Call unsubscribe() 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -80,13 +80,14 @@ def to_admin(frame: Frame) -> None:
     _after_commit(hub.ADMIN, frame)
 
 
-def state_changed(version: Any, snapshot: Any, *, origin: str | None = None) -> None:
-    """Send a committed version of a state to the session's connections (DEV-43).
+def versions_committed(outcomes: Sequence[Any]) -> None:
+    """Send committed versions to their sessions' connections (DEV-43); call it once the transaction has committed.
 
-    `version` is its entry in the log, `snapshot` the state it made; `origin` is the connection that wrote it, if one
-    did: its copy is the ack (DEV-42).
+    Each is an Outcome with a version; the connection that its operation names as origin gets its copy as the ack.
     """
-    _after_commit(hub.session(version.session_id), frames.of_version(version, snapshot, origin=origin))
+    for outcome in outcomes:
+        frame = frames.of_version(outcome.version, outcome.snapshot, origin=outcome.operation.origin)
+        _tell(hub.session(outcome.version.session_id), frame)
 
 
 def session_started(session: Session) -> None:
