@@ -380,3 +380,51 @@ class MessageTooLarge(TooLarge):
     """The message is longer than this frame may carry."""
 
     code, remedy = "MESSAGE_TOO_LARGE", "Send less."
+
+
+class VersionConflict(Conflict):
+    """The write was made for another version than the current one; `conflict` shows the difference."""
+
+    code, remedy = "VERSION_CONFLICT", "Merge with conflict.server_state, or ask /session/conflict/resolve."
+
+
+class SnapshotNotFound(NotFound):
+    """The session has no state."""
+
+    code, remedy = "SNAPSHOT_NOT_FOUND", "Write a first snapshot."
+
+
+class VersionNotFound(NotFound):
+    """The state has not reached this version."""
+
+    code, remedy = "VERSION_NOT_FOUND", "Ask for a version up to the current one."
+
+
+class SnapshotExpired(Gone):
+    """The state has not been written for too long; a new snapshot starts anew."""
+
+    code, remedy = "SNAPSHOT_EXPIRED", "Write a new snapshot."
+
+
+class VersionExpired(Gone):
+    """The version is older than the history that is kept."""
+
+    code, remedy = "VERSION_EXPIRED", "Ask for a newer version."
+
+
+class IdempotencyKeyReused(Conflict):
+    """The Idempotency-Key stands for another request."""
+
+    code, remedy = "IDEMPOTENCY_KEY_REUSED", "Use a fresh key for every new request."
+
+
+class OpIdReused(Conflict):
+    """The op_id stands for another write of this device."""
+
+    code, remedy = "OP_ID_REUSED", "Use a fresh op_id for every new write."
+
+
+class UnknownStrategy(Invalid):
+    """A conflict is resolved by server_wins, client_wins or merge."""
+
+    code, remedy = "UNKNOWN_STRATEGY", "Send one of the three, to the letter."

@@ -130,7 +130,7 @@ class _Bench:
             self._remove(path)
         comma = bool(parent)
         self._run("add", path, value)
-        self._book(raw, name=key if isinstance(parent, dict) else None, comma=comma, sign=1)
+        self._book(raw, name=_name(parent, key), comma=comma, sign=1)
 
     def _remove(self, path: JsonPointer) -> None:
         if not path.parts:
@@ -138,7 +138,7 @@ class _Bench:
         raw = self._weigh(_resolved(path, self.data))
         parent, key = path.to_last(self.data)
         self._run("remove", path)
-        self._book(raw, name=key if isinstance(parent, dict) else None, comma=bool(parent), sign=-1)
+        self._book(raw, name=_name(parent, key), comma=bool(parent), sign=-1)
 
     def _replace(self, path: JsonPointer, value: Any) -> None:
         if path.parts:
@@ -179,6 +179,11 @@ class _Bench:
             raise StateTooLarge(f"{self._bytes} canonical bytes; a state has at most {canonical.MAX_BYTES}")
         if self._members > canonical.MAX_MEMBERS:
             raise StateTooLarge(f"{self._members} members; a state has at most {canonical.MAX_MEMBERS}")
+
+
+def _name(parent: Any, key: Any) -> str | None:
+    """What a member is called in its object; the elements of an array have no names."""
+    return str(key) if isinstance(parent, dict) else None
 
 
 def _resolved(pointer: JsonPointer, data: Any) -> Any:

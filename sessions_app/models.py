@@ -1,4 +1,4 @@
-"""The rows of the spine: a Session is one row here plus one JSONL log (CON-13)."""
+"""The rows of the spine: a Session is one row here plus one JSONL log (CON-13); its state and the log of its writes."""
 
 import datetime as dt
 
@@ -8,6 +8,8 @@ from django.db.models import Q
 from sessions_app import clock
 from sessions_app.errors import SessionNotFound
 from sessions_app.ids import ACTOR_ID_LENGTH, SESSION_ID_LENGTH
+
+CHECKSUM_LENGTH = 64
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
@@ -95,3 +97,79 @@ class Session(models.Model):
         """Note an accepted request that acts within the session (SES-54)."""
         self.last_activity_at = at or clock.now()
         self.save(update_fields=["last_activity_at"])
+
+
+class State(models.Model):
+    """The current state of one session, changed under the row lock of that session."""
+
+    session = models.OneToOneField(Session, primary_key=True, on_delete=models.CASCADE)
+    epoch = models.UUIDField()
+    version = models.PositiveBigIntegerField()
+    data = models.BinaryField()  # canonical bytes, compressed if shorter than size_bytes (STA-19)
+    size_bytes = models.PositiveIntegerField()
+    checksum = models.CharField(max_length=CHECKSUM_LENGTH)
+    device_id = models.CharField(max_length=ACTOR_ID_LENGTH, null=True)
+    app_version = models.CharField(max_length=64, null=True)
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+    # The sweep finds its rows by day: an index on the time itself would cost every write its place on the page (HOT).
+    expires_on = models.DateField(db_index=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(version__gte=1), name="state_has_a_version")]
+
+    def __str__(self) -> str:
+        return f"{self.session_id} v{self.version}"
+
+
+class StateVersion(models.Model):
+    """One version of a state: the operation log, of which the current state is the sum."""
+
+    pk = models.CompositePrimaryKey("session_id", "epoch", "version")
+    # No foreign key: versions are only written under the lock of a session's row, which nothing deletes, and its check
+    # would lock that row a second time for every version.
+    session_id = models.CharField(max_length=SESSION_ID_LENGTH)
+    epoch = models.UUIDField()
+    version = models.PositiveBigIntegerField()
+    source = models.CharField(max_length=11)
+    device_id = models.CharField(max_length=ACTOR_ID_LENGTH, null=True)
+    app_version = models.CharField(max_length=64, null=True)
+    performer_id = models.CharField(max_length=ACTOR_ID_LENGTH)
+    op_id = models.CharField(max_length=64, null=True)
+    op_digest = models.BinaryField(null=True)
+    changes = models.BinaryField()
+    deleted_keys = models.JSONField()
+    previous = models.BinaryField()
+    checksum = models.CharField(max_length=CHECKSUM_LENGTH)
+    size_bytes = models.PositiveIntegerField()
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["session_id", "device_id", "op_id"],
+                condition=models.Q(op_id__isnull=False),
+                name="one_version_per_op_id",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.session_id} v{self.version} {self.source}"
+
+
+class IdempotentAnswer(models.Model):
+    """A 2xx answer that repeats itself for 24 hours when its Idempotency-Key does (STA-55)."""
+
+    pk = models.CompositePrimaryKey("scope", "key")
+    scope = models.CharField(max_length=160)  # the caller
+    key = models.CharField(max_length=128)
+    digest = models.BinaryField()  # of method, path, media type and canonical body
+    status = models.PositiveSmallIntegerField()
+    etag = models.CharField(max_length=64)
+    location = models.CharField(max_length=64, null=True)
+    body = models.BinaryField()
+    created_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.key}"

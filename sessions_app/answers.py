@@ -1,0 +1,69 @@
+"""What the state endpoints answer (STA-20, STA-22, STA-32, STA-45, STA-53, STA-54), as JSON bytes. Pure.
+
+The canonical text of a state goes into the answer as it is stored; it is never parsed and printed again.
+"""
+
+from typing import Any
+
+import orjson
+from orjson import Fragment
+
+from sessions_app import canonical, clock
+from sessions_app.idempotency import Answer
+from sessions_app.operations import Outcome
+from sessions_app.versions import Snapshot
+from sessions_app.writes import Replace, Resolve
+
+
+def of(outcome: Outcome) -> Answer:
+    """The 2xx answer to a write over HTTP."""
+    if outcome.answer is not None:
+        return outcome.answer
+    assert outcome.snapshot is not None
+    write, snapshot = outcome.operation.write, outcome.snapshot
+    members = snapshot_members(snapshot)
+    if isinstance(write, Resolve):
+        members |= _resolution(outcome, write, snapshot)
+    elif not isinstance(write, Replace):
+        members["applied"] = _applied(outcome)
+    is_first = isinstance(write, Replace) and outcome.version is not None and outcome.version.version == 1
+    location = f"/session/{snapshot.session_id}" if is_first else None
+    return Answer(201 if is_first else 200, orjson.dumps(members), snapshot.etag, location)
+
+
+def snapshot_members(snapshot: Snapshot) -> dict[str, Any]:
+    """The members of a Snapshot, in the order of STA-20."""
+    return {
+        "session_id": snapshot.session_id,
+        "user_id": snapshot.user_id,
+        "state_data": Fragment(snapshot.canonical),
+        "version": snapshot.version,
+        "epoch": snapshot.epoch,
+        "checksum": snapshot.checksum,
+        "device_id": snapshot.device_id,
+        "app_version": snapshot.app_version,
+        "created_at": clock.stamp(snapshot.created_at),
+        "last_updated": clock.stamp(snapshot.last_updated),
+        "expires_at": clock.stamp(snapshot.expires_at),
+        "compressed": snapshot.stored_bytes < len(snapshot.canonical),
+        "size_bytes": len(snapshot.canonical),
+        "stored_bytes": snapshot.stored_bytes,
+    }
+
+
+def _applied(outcome: Outcome) -> dict[str, list[str]]:
+    assert outcome.version is not None
+    return {"changed": sorted(outcome.version.changed), "deleted": sorted(outcome.version.deleted_keys)}
+
+
+def _resolution(outcome: Outcome, write: Resolve, snapshot: Snapshot) -> dict[str, Any]:
+    assert outcome.resolution is not None
+    return {
+        "resolution_strategy": write.strategy,
+        "base": "known" if outcome.base_known else "unknown",
+        "client_version": write.seen_version,
+        # The entries hold values of states two levels further down than states do.
+        "conflicts": Fragment(canonical.encoded(outcome.resolution.conflicts, depth=-1)),
+        "changed": outcome.version is not None,
+        "resolved_state": Fragment(snapshot.canonical),
+    }
