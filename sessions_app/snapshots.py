@@ -31,11 +31,5 @@ def commit(operations: Sequence[Operation]) -> list[Result]:
         batch.save()
         transaction.on_commit(batch.remember)
         made = [result for result in results if isinstance(result, Outcome) and result.version and not result.duplicate]
-        transaction.on_commit(partial(_tell, made), robust=True)
+        transaction.on_commit(partial(broadcast.versions_committed, made), robust=True)
     return results
-
-
-def _tell(made: Sequence[Outcome]) -> None:
-    """Hand each new version to fan-out, in order (DEV-43)."""
-    for outcome in made:
-        broadcast.state_changed(outcome.version, outcome.snapshot, origin=outcome.operation.origin)
