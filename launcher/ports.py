@@ -9,8 +9,8 @@ TRIES = 20  # OPS-6: how many further ports stand in for a default one
 
 def parse(address: str, *, name: str) -> tuple[str, int]:
     """Split `host:port`; `:8080` means all interfaces, `[::1]:8080` is IPv6. Raises Refusal naming the variable."""
-    host, _, port = address.rpartition(":")
-    if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
         raise Refusal(f"{name} must read host:port with a port from 1 to 65535, not {address!r}.")
     return host.strip("[]") or "0.0.0.0", int(port)
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 PROC = Path("/proc")
+GONE_S = 2.0  # SIGKILL takes effect within this time, or never (another user's process)
 
 
 def started(pid: int) -> int | None:
@@ -39,19 +40,24 @@ def send(pid: int, number: int) -> None:
         os.kill(pid, number)
 
 
-def end(leader: int, *, since: int, stop_signal: int, patience_s: float) -> bool:
-    """Stop a session of processes we started earlier, first politely, then by SIGKILL. True if there was any."""
+def end(leader: int, *, since: int, stop_signal: int, patience_s: float) -> None:
+    """Stop a session of processes we started earlier, first politely, then by SIGKILL."""
     members = session_members(leader, since=since)
-    if not members:
-        return False
-    send(leader if leader in members else members[0], stop_signal)
+    if members:
+        send(leader if leader in members else members[0], stop_signal)
     deadline = time.monotonic() + patience_s
-    while (members := session_members(leader, since=since)) and time.monotonic() < deadline + 1:
-        if time.monotonic() > deadline:
-            for pid in members:
-                send(pid, signal.SIGKILL)
+    while session_members(leader, since=since) and time.monotonic() < deadline:
         time.sleep(0.05)
-    return True
+    kill(leader, since=since)
+
+
+def kill(leader: int, *, since: int) -> None:
+    """SIGKILL what is left of a session and wait until it is gone."""
+    deadline = time.monotonic() + GONE_S
+    while (members := session_members(leader, since=since)) and time.monotonic() < deadline:
+        for pid in members:
+            send(pid, signal.SIGKILL)
+        time.sleep(0.01)
 
 
 def _stat(pid: int) -> list[str] | None:

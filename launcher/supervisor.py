@@ -183,10 +183,9 @@ class Supervisor:
         process, child.process = child.process, None
         if process is None:
             return
-        for pid in procfs.session_members(process.pid, since=child.started):
-            procfs.send(pid, signal.SIGKILL)
         process.kill()
         process.wait()
+        procfs.kill(process.pid, since=child.started)
         assert process.stdout is not None
         if process.stdout.fileno() in self._pipes.get_map():
             self._read(child, process.stdout.fileno())
