@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -17,7 +16,7 @@ from launcher.command import Command
 from launcher.errors import Refusal
 
 DEATHS_MAX, DEATHS_WINDOW_S = 5, 60.0  # OPS-6: the fifth death within a minute ends everything
-TAIL_LINES = 20  # OPS-6: what is shown of a child that kept dying
+TAIL_LINES, TAIL_BYTES = 20, 16384  # OPS-6: what is shown of a child that kept dying
 STOP_S = 30.0  # OPS-9: longer than this nobody is waited for
 TICK_S = 0.1
 
@@ -33,7 +32,7 @@ class Child:
     command: Command
     process: subprocess.Popen[bytes] | None = None
     started: int = 0  # clock ticks since boot
-    tail: deque[bytes] = field(default_factory=lambda: deque(maxlen=TAIL_LINES))
+    said: bytes = b""  # the end of its output
     deaths: list[float] = field(default_factory=list)
     restart_at: float = 0.0
 
@@ -153,7 +152,7 @@ class Supervisor:
         if not text:
             self._pipes.unregister(pipe)
             return
-        child.tail.extend(text.splitlines())
+        child.said = (child.said + text)[-TAIL_BYTES:]
         if child.command.echo:
             _echo(text)
 
@@ -169,7 +168,7 @@ class Supervisor:
         self._bury(child)
         child.deaths = [death for death in child.deaths if death > now - DEATHS_WINDOW_S] + [now]
         if len(child.deaths) >= DEATHS_MAX:
-            last = b"\n".join(child.tail).decode(errors="replace")
+            last = "\n".join(child.said.decode(errors="replace").splitlines()[-TAIL_LINES:])
             raise Refusal(
                 f"{last}\n{child.command.name} died {DEATHS_MAX} times within a minute; its last lines are above."
             )

@@ -2,9 +2,7 @@
 
 import json
 import os
-import shlex
 import signal
-import subprocess
 import time
 import urllib.request
 from pathlib import Path
@@ -29,13 +27,6 @@ def test_run_prints_its_block(block: dict[str, str]) -> None:
     assert [name for name in block if name != "port"] == names
     assert block["postgres"].startswith("18.")
     assert len(block["admin password"]) == 20
-
-
-def test_run_prints_a_curl_line_that_answers_201(block: dict[str, str]) -> None:
-    """OPS-7: pasted as it is."""
-    answer = subprocess.run(shlex.split(block["try"]), capture_output=True, text=True, check=True).stdout
-
-    assert answer.startswith("HTTP/1.1 201 ")
 
 
 def test_run_writes_its_facts_without_secrets(checkout: Checkout, block: dict[str, str]) -> None:
@@ -80,17 +71,8 @@ def test_run_starts_a_dead_process_again(checkout: Checkout, block: dict[str, st
     assert _wait(lambda: _answers(block["web"]))
 
 
-def test_run_ends_everything_on_sigterm(checkout: Checkout, block: dict[str, str]) -> None:
-    """OPS-9: exit 0, no process, no run.json; what must survive survives."""
-    assert checkout.stop(signal.SIGTERM) == 0
-    assert checkout.processes() == []
-    assert not (checkout.var / "run.json").exists()
-    assert (checkout.var / "secrets.env").exists()
-
-
 def test_run_starts_anew_after_sigkill(checkout: Checkout, block: dict[str, str]) -> None:
     """OPS-9: what a killed start left is found and ended; OPS-8: the password is shown only once."""
-    checkout.start()
     left = _facts(checkout)["processes"]
     checkout.stop(signal.SIGKILL)
 
@@ -98,8 +80,14 @@ def test_run_starts_anew_after_sigkill(checkout: Checkout, block: dict[str, str]
 
     assert "admin password: unchanged (./run manage changepassword admin)" in lines
     assert not any(Path(f"/proc/{process['pid']}").exists() for process in left)
-    assert checkout.stop(signal.SIGINT) == 0
+
+
+def test_run_ends_everything_on_sigterm(checkout: Checkout, block: dict[str, str]) -> None:
+    """OPS-9: exit 0, no process, no run.json; what must survive survives."""
+    assert checkout.stop(signal.SIGTERM) == 0
     assert checkout.processes() == []
+    assert not (checkout.var / "run.json").exists()
+    assert (checkout.var / "secrets.env").exists()
 
 
 def test_manage_brings_its_own_servers(checkout: Checkout, block: dict[str, str]) -> None:
