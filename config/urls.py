@@ -16,7 +16,10 @@ urlpatterns = [
     path("livez", health.Livez.as_view()),
     path("readyz", health.Readyz.as_view()),
     path("health", health.Health.as_view()),
+    # Signing in
     path("auth/token", token_views.IssueToken.as_view()),
+    path("auth/refresh", token_views.RefreshPair.as_view()),
+    path("auth/revoke", token_views.RevokeLogins.as_view()),
     # Boundaries of a session
     path("session_manager/sessions.start", views.StartSession.as_view()),
     path("session_manager/sessions.end", views.EndSession.as_view()),

@@ -1,26 +1,18 @@
 """People with an account: the password way in, and the roles that groups give (OPS-18, OPS-19)."""
 
-from typing import Any
-
 from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 
-from sessions_app import ids, tokens
-from sessions_app.errors import Unauthenticated
+from sessions_app import ids
+from sessions_app.errors import InvalidCredentials
 
 
-class InvalidCredentials(Unauthenticated):
-    """The name or the password is wrong, or the account cannot sign in."""
-
-    code, remedy = "INVALID_CREDENTIALS", "Check the name and the password."
-
-
-def sign_in(*, username: str, password: str, **claims: Any) -> dict[str, Any]:
-    """A new token pair for a person. Raises InvalidCredentials, alike for every reason and after one hash (OPS-19)."""
+def check_password(username: str, password: str) -> User:
+    """The person. Raises InvalidCredentials, alike for every reason and after one hash each (OPS-19)."""
     user = authenticate(username=username, password=password)
-    if user is None or not ids.is_actor_id(username):
+    if not isinstance(user, User) or not ids.is_actor_id(username):
         raise InvalidCredentials
-    return tokens.issue(user.get_username(), roles=roles_of(user), **claims)
+    return user
 
 
 def roles_of(user: User) -> set[str]:

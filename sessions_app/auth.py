@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from sessions_app import tokens
+from sessions_app import revocations, tokens
 from sessions_app.errors import RoleForbidden, Unauthenticated, UserNotAllowed
 
 ACTS_FOR_ANYONE = frozenset({"operator", "admin", "service"})
@@ -77,6 +77,8 @@ def authenticate(headers: Mapping[str, str]) -> Caller:
 def from_token(text: str) -> Caller:
     """The caller an access token names; roles come from the token alone. Raises Unauthenticated."""
     claims = tokens.verify(text)
+    if revocations.is_revoked(claims):
+        raise Unauthenticated
     return Caller(
         user_id=claims.user_id,
         roles=claims.roles,

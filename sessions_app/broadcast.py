@@ -6,7 +6,7 @@ Callable from any thread, inside a transaction or outside; a failure is logged a
     versions_committed(outcomes)          the same, for versions of states that have been committed already
     to_user, to_all, to_admin             every connection of a user; all but admins; admins only (DEV-71, DEV-73)
     session_started, session_ended        the boundaries of a session (DEV-26, DEV-72)
-    revoked(user_id=..., ...)             close the sockets of what was revoked (DEV-25)
+    revoked(found)                        tokens that are dead before their time (OPS-22, DEV-25)
 
 Code that lives on the event loop of a web process can hear what befalls a session:
 
@@ -18,6 +18,7 @@ kind "session_ended" with data {"session_id", "end_reason"}. Call unsubscribe() 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -25,11 +26,12 @@ import redis
 import structlog
 from django.db import transaction
 
-from sessions_app import bus, frames, hub
+from sessions_app import bus, frames, hub, revocations
 from sessions_app.feeds import Listener
 from sessions_app.hub import Hub, Item
 from sessions_app.models import Session
 from sessions_app.protocol import Frame, Notice
+from sessions_app.revocations import Revoked
 
 SESSION_ENDED = "session_ended"
 REVOKED = "revoked"
@@ -43,6 +45,7 @@ def start() -> Hub:
     global _here
     if _here is None or _here.loop is not asyncio.get_running_loop():
         _here = Hub()
+        _here.noticed.append(_heed)
         _here.start()
     return _here
 
@@ -104,10 +107,16 @@ def session_ended(session: Session) -> None:
     to_admin(frames.admin_update(SESSION_ENDED, "A session has ended.", about))
 
 
-def revoked(*, user_id: str, family: str | None = None, jti: str | None = None, device_id: str | None = None) -> None:
-    """Close the sockets whose token is revoked: all of the user's, or those of one family, token or device (DEV-25)."""
-    selectors = {"user_id": user_id, "family": family, "jti": jti, "device_id": device_id}
-    _after_commit(hub.PROCESSES, Notice(REVOKED, selectors))
+def revoked(found: Sequence[Revoked]) -> None:
+    """Let every process know which tokens are dead: requests with them are refused, their sockets close (DEV-25)."""
+    transaction.on_commit(partial(revocations.note, found), robust=True)
+    _after_commit(hub.PROCESSES, Notice(REVOKED, {"revoked": [asdict(one) for one in found]}))
+
+
+def _heed(notice: Notice) -> None:
+    """Take what another process revoked into this one's memory, before its sockets are looked through."""
+    if notice.kind == REVOKED:
+        revocations.note(Revoked(**one) for one in notice.data["revoked"])
 
 
 def _about(session: Session) -> dict[str, Any]:

@@ -207,6 +207,30 @@ class UnknownPath(NotFound):
     code, remedy = "NOT_FOUND", "Check the path; there is no trailing slash."
 
 
+class InvalidCredentials(Unauthenticated):
+    """The name or the password is wrong, or the account cannot sign in."""
+
+    code, remedy = "INVALID_CREDENTIALS", "Check the name and the password."
+
+
+class RefreshInvalid(Unauthenticated):
+    """The refresh token is malformed, forged or revoked, or its account is inactive."""
+
+    code, remedy = "REFRESH_INVALID", "Sign in again."
+
+
+class RefreshExpired(Unauthenticated):
+    """The refresh token has expired."""
+
+    code, remedy = "REFRESH_EXPIRED", "Sign in again."
+
+
+class RefreshReused(Unauthenticated):
+    """The refresh token had been spent; everything that came of its sign-in is revoked."""
+
+    code, remedy = "REFRESH_REUSED", "Sign in again, and refresh one at a time."
+
+
 class RoleForbidden(Forbidden):
     """The caller's role may not do this."""
 

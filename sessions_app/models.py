@@ -173,3 +173,47 @@ class IdempotentAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope} {self.key}"
+
+
+class Login(models.Model):
+    """One sign-in: the family of all token pairs that came of it (OPS-16, OPS-20)."""
+
+    family = models.UUIDField(primary_key=True)
+    user_id = models.CharField(max_length=ACTOR_ID_LENGTH)
+    device_id = models.CharField(max_length=ACTOR_ID_LENGTH, null=True)
+    created_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["user_id", "device_id"], name="login_by_user_and_device")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {self.family}"
+
+
+class RefreshTicket(models.Model):
+    """One refresh token, kept as a hash only (OPS-23)."""
+
+    sha256 = models.CharField(primary_key=True, max_length=64)
+    login = models.ForeignKey(Login, on_delete=models.CASCADE)
+    expires_at = models.DateTimeField(db_index=True)
+    spent_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return self.sha256[:8]
+
+
+class Revocation(models.Model):
+    """Access tokens that are dead before their time; forgotten when the last of them would have expired."""
+
+    class Kind(models.TextChoices):
+        FAMILY = "family"
+        TOKEN = "jti"
+        USER = "user"  # all tokens of the user issued up to `at`
+
+    kind = models.CharField(max_length=6, choices=Kind.choices)
+    value = models.CharField(max_length=ACTOR_ID_LENGTH)
+    at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.value}"

@@ -8,11 +8,11 @@ from typing import Any
 
 from django.conf import settings
 from rest_framework_simplejwt.backends import TokenBackend
-from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 from rest_framework_simplejwt.tokens import Token
 
 from sessions_app import ids
-from sessions_app.errors import Unauthenticated
+from sessions_app.errors import RefreshExpired, RefreshInvalid, Unauthenticated
 
 ROLES = frozenset({"user", "operator", "admin", "service"})
 MAX_TOKEN_CHARACTERS = 4096
@@ -83,23 +83,37 @@ def issue(
     }
 
 
-def verify(text: str, kind: type[Token] = AccessToken) -> Claims:
+def verify(text: str) -> Claims:
     """The claims of a valid token. Raises Unauthenticated, with one and the same detail, for any other (OPS-17)."""
     if len(text) > MAX_TOKEN_CHARACTERS:
         raise Unauthenticated
     try:
-        return _claims(kind(text).payload)  # type: ignore[arg-type]  # simplejwt takes text too
+        return _claims(AccessToken(text).payload)  # type: ignore[arg-type]  # simplejwt takes text too
     except (TokenError, ValueError, TypeError, KeyError) as error:
         raise Unauthenticated from error
 
 
+def verify_refresh(text: str) -> Claims:
+    """The claims of a refresh token. Raises RefreshExpired, RefreshInvalid."""
+    if len(text) > MAX_TOKEN_CHARACTERS:
+        raise RefreshInvalid
+    try:
+        return _claims(RefreshToken(text).payload)  # type: ignore[arg-type]  # simplejwt takes text too
+    except ExpiredTokenError as error:
+        raise RefreshExpired from error
+    except (TokenError, ValueError, TypeError, KeyError) as error:
+        raise RefreshInvalid from error
+
+
 def _claims(payload: dict[str, Any]) -> Claims:
     user_id, roles = payload["user_id"], payload.get("roles", ["user"])
-    device_id, session_id = payload.get("device_id"), payload.get("session_id")
+    device_id, session_id, family = payload.get("device_id"), payload.get("session_id"), payload.get("fam")
     if not ids.is_actor_id(user_id) or not isinstance(roles, list) or not set(roles) <= ROLES:
         raise ValueError("user_id or roles")
     if device_id is not None and not ids.is_actor_id(device_id):
         raise ValueError("device_id")
+    if family is not None and not ids.is_canonical_uuid(family):
+        raise ValueError("fam")
     if session_id is not None and not ids.is_session_id(session_id):
         raise ValueError("session_id")
     return Claims(
@@ -108,7 +122,7 @@ def _claims(payload: dict[str, Any]) -> Claims:
         device_id=device_id,
         session_id=session_id,
         jti=str(payload["jti"]),
-        family=payload.get("fam"),
+        family=family,
         expires_at=int(payload["exp"]),
         issued_at=int(payload["iat"]),
     )

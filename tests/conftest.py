@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 
+from sessions_app import revocations
 from tests.clients import Api
 from tests.factories import make_token
 
@@ -21,8 +22,9 @@ def roots(tmp_path: Path, settings: Any) -> Path:
 
 @pytest.fixture(autouse=True)
 def fresh_limits() -> None:
-    """No test is limited by what another one did."""
+    """No test is limited, nor kept out, by what another one did."""
     cache.clear()
+    revocations.forget_everything()
 
 
 @pytest.fixture

@@ -1,14 +1,13 @@
 """Closing idle sessions as the system (SES-53 to SES-57)."""
 
 import datetime as dt
-import io
 import json
 
 import pytest
-from django.core.management import CommandError, call_command
 
 from sessions_app import clock
 from sessions_app.models import Session
+from tests.commands import run
 from tests.factories import make_session
 from tests.logs import events, log_path
 
@@ -16,12 +15,8 @@ pytestmark = pytest.mark.django_db
 
 
 def cleanup(*arguments):
-    out = io.StringIO()
-    try:
-        call_command("cleanup_sessions", *arguments, stdout=out, no_progress=True)
-    except SystemExit as ended:
-        return int(ended.code), out.getvalue().splitlines()
-    return 0, out.getvalue().splitlines()
+    """The command's exit code and its lines."""
+    return run("cleanup_sessions", *arguments)
 
 
 def idle(session, seconds):
@@ -76,5 +71,4 @@ def test_json_prints_one_object_per_line():
 
 @pytest.mark.parametrize("arguments", [("--older-than", "0"), ("--loop", "0"), ("--older-than", "x")])
 def test_bad_arguments_are_refused(arguments):
-    with pytest.raises(CommandError):
-        cleanup(*arguments)
+    assert cleanup(*arguments)[0] != 0

@@ -179,7 +179,7 @@ def test_media_is_refused_at_any_depth(payload, deep):
 def test_nesting_of_32_levels_is_accepted_and_33_are_refused():
     """SES-47: the event object is level 1."""
     session = make_session()
-    nested = 0
+    nested: object = 0
     for _ in range(31):
         nested = [nested]
     append(session, note=nested)
@@ -199,7 +199,7 @@ def test_an_event_against_its_schema_leaves_no_trace(monkeypatch):
 def test_a_short_write_is_a_failed_append(monkeypatch):
     """SES-43, SES-32: no session exists after a failed start, an active one stays active."""
     session = make_session("u2")
-    monkeypatch.setattr(eventlog.os, "write", lambda descriptor, data: 3)
+    monkeypatch.setattr("os.write", lambda descriptor, data: 3)
     with pytest.raises(RecorderUnavailable):
         make_session("u1")
     with pytest.raises(RecorderUnavailable):
@@ -214,7 +214,7 @@ def test_a_failed_fsync_is_a_failed_append(monkeypatch):
         raise OSError(errno.EIO, "gone")
 
     session = make_session()
-    monkeypatch.setattr(eventlog.os, "fsync", fail)
+    monkeypatch.setattr("os.fsync", fail)
     with pytest.raises(RecorderUnavailable):
         sessions.end(session.session_id, user_id="u1", performer_id="u1", by=make_caller())
     monkeypatch.undo()

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from sessions_app import ids, tokens
+from sessions_app import ids, logins, tokens
 
 LONGEST_TTL_S = 86400
 
@@ -31,7 +31,7 @@ class Command(BaseCommand):
             raise CommandError("--session has the wrong form", returncode=2)
         if options["ttl"] is not None and not 1 <= options["ttl"] <= LONGEST_TTL_S:
             raise CommandError(f"--ttl must be from 1 to {LONGEST_TTL_S}", returncode=2)
-        issued = tokens.issue(
+        issued = logins.begin(
             options["user_id"],
             roles=options["role"] or ["user"],
             device_id=options["device"],
