@@ -197,6 +197,7 @@ LOGGING_CONFIG = "config.logs.configure"
 LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT, "app_env": APP_ENV, "host_device_id": DEVICE_ID}
 
 AUTH_REQUIRED = _read("AUTH_REQUIRED") or not DEBUG  # OPS-25: open only while debugging
+AUTH_WAS_SWITCHED_OFF = not _read("AUTH_REQUIRED")
 JWT_SECRET = _read("JWT_SECRET") or (_DEBUG_SECRET and _DEBUG_SECRET + "access-token-key-0123456789")
 JWT_REFRESH_SECRET = _read("JWT_REFRESH_SECRET") or (_DEBUG_SECRET and _DEBUG_SECRET + "refresh-token-key-0123456789")
 ACCESS_TOKEN_S = 900  # seed 002: 15 minutes
