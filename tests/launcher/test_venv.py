@@ -66,6 +66,19 @@ def test_ensure_says_what_is_missing(root: Path, monkeypatch: pytest.MonkeyPatch
     assert missing.value.exit_code == 3
 
 
+def test_installable_leaves_out_what_only_linux_x86_64_has(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """OPS-1: elsewhere the servers are the user's own."""
+    lock = root / "requirements.lock"
+    lock.write_text(
+        "numpy==1 \\\n    --hash=sha256:0\nredislite==6 \\\n    --hash=sha256:0\nredis==8 \\\n    --hash=sha256:0"
+    )
+    monkeypatch.setattr("sys.platform", "darwin")
+
+    kept = venv._installable(root / ".venv", lock).read_text()
+
+    assert kept == "numpy==1 \\\n    --hash=sha256:0\nredis==8 \\\n    --hash=sha256:0"
+
+
 def test_ensure_uses_a_symlink_as_it_stands(root: Path) -> None:
     """Somebody else's environment is never rebuilt."""
     (root / ".venv").rename(root / "theirs")
