@@ -1,16 +1,137 @@
-"""Appends per second beside the disk's own fsync rate, in one run, as ratios.
+"""Log appends per second beside the disk's own fsync rate, in one run, as ratios.
 
-    ./run manage shell -c ... is not needed: python -m benchmarks.eventlog DIRECTORY
+    .venv/bin/python -m benchmarks.eventlog [--seconds 5] [--rounds 3]
 
-A log append is one write and one fsync, inside a database transaction. The peer is the plainest program that could keep the same
-promise: one file, one write of an equal line, one fsync, repeated. `recorder` is eventlog's own work on one log; `verb` adds the
-row lock, the row and the commit. With many sessions the fsyncs overlap.
+The floor is the plainest program that keeps the same promise: one write of an equal line and one fsync to one file,
+again and again. `recorder` is what eventlog.append adds to that (lock, checks, chain, row), on one session inside one
+transaction; `verb` is the verb of POST /schema-recorder/append, so each append also commits. With 200 sessions the
+fsyncs overlap.
 """
 
 import argparse
 import os
-import tempfile
+import statistics
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from benchmarks.stage import stage
+
+SESSIONS = 200
+THREADS = 32  # appends in flight; each has a database connection
+
+
+def main() -> None:
+    """Measure in interleaved rounds and print medians with their ratio to the floor."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", type=float, default=5.0)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    os.environ.setdefault("DB_POOL_MAX", str(THREADS + 2))
+    with stage() as folder:
+        cases = _cases(folder)
+        measured: dict[str, list[float]] = {name: [] for name in cases}
+        for _ in range(given.rounds):
+            for name, case in cases.items():
+                measured[name].append(case(given.seconds))
+    floor = statistics.median(measured["fsync floor"])
+    print(f"{'case':<26}{'per second':>12}{'x floor':>10}")
+    for name, rates in measured.items():
+        print(f"{name:<26}{statistics.median(rates):>12.0f}{statistics.median(rates) / floor:>10.2f}")
+
+
+def _cases(folder: Path) -> dict[str, Callable[[float], float]]:
+    return {
+        "fsync floor": lambda seconds: _floor(folder / "logs" / "floor", seconds),
+        "recorder, 1 session": _one_recorder,
+        "verb, 1 session": lambda seconds: _verbs(1, 1, seconds),
+        f"verb, {SESSIONS} sessions": lambda seconds: _verbs(SESSIONS, THREADS, seconds),
+    }
+
+
+def _floor(path: Path, seconds: float) -> float:
+    line = b"x" * 420 + b"\n"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    count, until = 0, time.perf_counter() + seconds
+    started = time.perf_counter()
+    while time.perf_counter() < until:
+        os.write(descriptor, line)
+        os.fsync(descriptor)
+        count += 1
+    spent = time.perf_counter() - started
+    os.close(descriptor)
+    return count / spent
+
+
+def _one_recorder(seconds: float) -> float:
+    from django.db import transaction
+
+    from sessions_app import eventlog
+    from sessions_app.models import Session
+
+    session_id = _session(0).session_id
+    count, started = 0, time.perf_counter()
+    with transaction.atomic():
+        session = Session.objects.lock(session_id)
+        while time.perf_counter() < started + seconds:
+            eventlog.append(session, _event(session))
+            count += 1
+    return count / (time.perf_counter() - started)
+
+
+def _verbs(sessions: int, threads: int, seconds: float) -> float:
+    from django.db import connection
+
+    from sessions_app import recorder
+    from sessions_app.auth import Caller
+
+    rows = [_session(number) for number in range(sessions)]
+    service = Caller(roles=frozenset({"service"}), service="bench")
+    counts = [0] * threads
+    started = time.perf_counter()
+
+    def work(number: int) -> None:
+        mine = rows[number::threads]
+        while time.perf_counter() < started + seconds:
+            for session in mine:
+                recorder.append(_event(session), by=service)
+                counts[number] += 1
+        connection.close()
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return sum(counts) / (time.perf_counter() - started)
+
+
+def _session(number: int) -> Any:
+    from sessions_app import sessions
+    from sessions_app.auth import Caller
+
+    user_id = f"bench-{time.monotonic_ns()}-{number}"
+    return sessions.open_implicitly(user_id=user_id, by=Caller(user_id=user_id), via="snapshot")
+
+
+def _event(session: Any) -> dict[str, Any]:
+    from sessions_app import ids
+
+    return {
+        "schema_version": "1.0.1",
+        "record_id": ids.new_record_id(),
+        "user_id": session.user_id,
+        "session_id": session.session_id,
+        "timestamp": "2026-03-02T09:20:00.000Z",
+        "source": "notes_service",
+        "performer_id": "carer01",
+        "event": "note.added",
+        "modality": None,
+        "note": "left hand tired",
+    }
+
+
+if __name__ == "__main__":
+    main()

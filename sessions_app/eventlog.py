@@ -52,19 +52,17 @@ def append(session: Session, event: Event) -> Recorded:
     instead of being written twice. Raises EventTooLarge, ForbiddenPayload, RecordIdUsed, SessionAlreadyClosed,
     SessionDirMissing, RecorderUnavailable; Internal for an event against its schema.
     """
-    _check(session, event)
+    encoded = _checked(session, event)
     try:
         path = paths.session_log_path(session.user_id, session.session_id)
         with _locked(path) as descriptor:
-            recorded, tail = _append_locked(descriptor, path, session, event)
+            recorded, tail = _append_locked(descriptor, path, session, event, encoded)
     except FileNotFoundError as error:
         raise SessionDirMissing from error
     except (OSError, paths.PathRefused) as error:
         log.error("eventlog.append_failed", session_id=session.session_id, error=str(error))
         raise RecorderUnavailable from error
-    if (session.log_lines, session.log_head) != (tail.lines, tail.head):
-        session.log_lines, session.log_head = tail.lines, tail.head
-        session.save(update_fields=["log_lines", "log_head"])
+    _remember(session, lines=tail.lines, head=tail.head)
     return recorded
 
 
@@ -73,7 +71,7 @@ def append_start(session: Session, event: Event) -> Event:
 
     Raises RecorderUnavailable, or Internal before anything is made.
     """
-    _check(session, event)
+    _checked(session, event)
     try:
         paths.session_log_path(session.user_id, session.session_id, create=True)
     except (OSError, paths.PathRefused) as error:
@@ -95,20 +93,42 @@ def append_end(session: Session, event: Event) -> Event:
 
 def vouch(session: Session, lines: Sequence[bytes]) -> None:
     """Let the row stand for `lines`, the whole log as an examination under the row's lock has just read it."""
-    session.log_lines, session.log_head = len(lines), chain.EMPTY
-    for value in chain.values(lines):
-        session.log_head = value
-    session.save(update_fields=["log_lines", "log_head"])
+    head = chain.EMPTY
+    for head in chain.values(lines):  # noqa: B007  # the last one counts
+        pass
+    _remember(session, lines=len(lines), head=head)
 
 
-def must_fit(event: Event) -> None:
-    """Whether `event` may stand in a log at all, told before any I/O. Raises ForbiddenPayload, EventTooLarge."""
+def fitting(event: Event) -> bytes:
+    """`event` as it will stand in a line, held to what any log accepts before any I/O.
+
+    Raises ForbiddenPayload, EventTooLarge; Internal for what JSON cannot say.
+    """
     if why := events.forbidden_payload(event):
         raise ForbiddenPayload(f"An event may not carry {why}.")
-    _encode({"recorded_at": clock.stamp(clock.now()), "event": event})  # a time on the wire has one length
+    try:
+        encoded = json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (ValueError, TypeError) as error:
+        raise Internal from error
+    length = len(_line(clock.stamp(clock.now()), encoded))  # a time on the wire has one length
+    if length > MAX_LINE_BYTES:
+        raise EventTooLarge(f"The line would have {length} bytes; {MAX_LINE_BYTES} are allowed.")
+    return encoded
 
 
-def _check(session: Session, event: Event) -> None:
+def _line(recorded_at: str, encoded: bytes) -> bytes:
+    return b'{"recorded_at":"%s","event":%s}\n' % (recorded_at.encode(), encoded)
+
+
+def _remember(session: Session, *, lines: int, head: str) -> None:
+    """Move the row along with its log; whatever is recorded in a session is activity in it (SES-54)."""
+    if (session.log_lines, session.log_head) != (lines, head):
+        session.log_lines, session.log_head, session.last_activity_at = lines, head, clock.now()
+        rows = Session.objects.filter(pk=session.pk)
+        rows.update(log_lines=lines, log_head=head, last_activity_at=session.last_activity_at)
+
+
+def _checked(session: Session, event: Event) -> bytes:
     try:
         events.check(event)
         if (event["user_id"], event["session_id"]) != (session.user_id, session.session_id):
@@ -116,7 +136,7 @@ def _check(session: Session, event: Event) -> None:
     except ValueError as error:
         log.error("eventlog.event_refused", session_id=session.session_id, error=str(error))
         raise Internal from error
-    must_fit(event)
+    return fitting(event)
 
 
 @contextmanager
@@ -130,12 +150,14 @@ def _locked(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _append_locked(descriptor: int, path: Path, session: Session, event: Event) -> tuple[Recorded, LogTail]:
+def _append_locked(
+    descriptor: int, path: Path, session: Session, event: Event, encoded: bytes
+) -> tuple[Recorded, LogTail]:
     tail = tails.current(path, os.fstat(descriptor), vouched_lines=session.log_lines, vouched_head=session.log_head)
     if found := _found(tail, event):
         return found, tail
     recorded_at = max(clock.stamp(clock.now()), tail.recorded_at)  # a clock set back does not reorder lines (SES-40)
-    line = _encode({"recorded_at": recorded_at, "event": event})
+    line = _line(recorded_at, encoded)
     # A torn tail that a crashed append left is closed off, never edited away (SES-46).
     data = b"\n" + line if tail.torn else line
     is_new = tail.size == 0
@@ -191,17 +213,6 @@ def _missing_entries(descriptor: int, path: Path, entries: int) -> bytes:
     with path.open("rb") as file:
         lines = [line for line in file if line.endswith(b"\n")][entries:]
     return b"".join(chain.entry(value) for value in chain.values(lines, last.decode("ascii", "replace")))
-
-
-def _encode(members: dict[str, object]) -> bytes:
-    try:
-        text = json.dumps(members, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        line = text.encode() + b"\n"
-    except (ValueError, TypeError) as error:
-        raise Internal from error
-    if len(line) > MAX_LINE_BYTES:
-        raise EventTooLarge(f"The line would have {len(line)} bytes; {MAX_LINE_BYTES} are allowed.")
-    return line
 
 
 def _sync_directory(directory: Path) -> None:

@@ -1,5 +1,7 @@
 """Door to the directories of a session (SES-63 to SES-65): every path is built here, and only here is mkdir called."""
 
+import os
+from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
@@ -40,10 +42,16 @@ def _directory(root: Path, user_id: str, session_id: str, below: tuple[str, ...]
     directory = base.joinpath("users", user_id, "sessions", *below)
     if create:
         _make(base, directory)
-    # resolve() follows links: one that stands in for a directory of the tree shows as another path.
-    if directory.resolve() != base.resolve().joinpath(directory.relative_to(base)):
+    # realpath follows links: one that stands in for a directory of the tree shows as another path.
+    if os.path.realpath(directory) != os.path.join(_real_root(str(base)), "users", user_id, "sessions", *below):
         raise PathRefused("a link stands in the path")
     return directory
+
+
+@lru_cache(maxsize=16)
+def _real_root(root: str) -> str:
+    """A root may itself be reached through links; where it leads is settled at first use."""
+    return os.path.realpath(root)
 
 
 def _make(base: Path, directory: Path) -> None:

@@ -22,16 +22,14 @@ def append(event: Event, *, by: Caller) -> Recorded:
     SessionAlreadyClosed and what else `eventlog.append` raises.
     """
     _refuse_reserved(event)
-    eventlog.must_fit(event)
+    eventlog.fitting(event)
     by.must_be("service")
     session = Session.objects.lock(event["session_id"])
     if session.user_id != event["user_id"]:
         raise SessionUserMismatch
     if not session.is_active:
         raise SessionAlreadyClosed
-    recorded = eventlog.append(session, event)
-    session.touch()
-    return recorded
+    return eventlog.append(session, event)
 
 
 def _refuse_reserved(event: Event) -> None:
