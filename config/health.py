@@ -14,7 +14,6 @@ from django.views import View
 
 from sessions_app import clock, drain
 
-VERSION = "1.1.0"
 _STARTED = time.monotonic()
 
 
@@ -58,7 +57,7 @@ class Health(Probe):
         members = {
             "status": status,
             "timestamp": clock.stamp(clock.now()),
-            "version": VERSION,
+            "version": settings.VERSION,
             "uptime": uptime(time.monotonic() - _STARTED),
             **healthy,
             "warnings": [],

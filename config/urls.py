@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from config import health
+from config import docs, health
 from sessions_app import token_views, views
 
 handler400 = "config.errors.bad_request"
@@ -25,6 +25,9 @@ urlpatterns = [
     path("session_manager/sessions.end", views.EndSession.as_view()),
     path("session_manager/sessions.validate", views.ValidateSession.as_view()),
     path("schema-recorder/append", views.AppendEvent.as_view()),
+    # Documents
+    path("schema/", docs.Schema.as_view(), name="schema"),
+    path("docs/", docs.Docs.as_view(), name="docs"),
     # Staff
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),

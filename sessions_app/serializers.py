@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+
 from sessions_app import events
 from sessions_app.errors import PerformerRequired, SourceInvalid
 from sessions_app.events import BOUNDARY_SOURCE
@@ -21,6 +24,7 @@ from sessions_app.fields import (
 from sessions_app.wire import WireSerializer
 
 
+@extend_schema_field(OpenApiTypes.STR)
 class EventName(WireField):
     """The source or the kind of an event, held to `has_form`."""
 

@@ -11,6 +11,7 @@ from sessions_app.auth import Caller
 from sessions_app.errors import FieldError, FieldErrors, FieldInvalid, RoleForbidden, Unauthenticated
 from sessions_app.fields import ActorId, Flag, OneOf, SessionId, Text
 from sessions_app.models import Login
+from sessions_app.openapi import contract
 from sessions_app.rest import Endpoint
 from sessions_app.wire import WireSerializer
 
@@ -55,6 +56,7 @@ class IssueToken(Endpoint):
 
     authentication_classes = (negotiation.OptionalBearerOrKey,)
 
+    @contract(body=PasswordIn, answers={200: "A new token pair."})
     def post(self, request: Request) -> Response:
         """200 with a new pair."""
         if "user_id" not in self.members:
@@ -75,6 +77,7 @@ class RefreshPair(Endpoint):
 
     authentication_classes = (negotiation.OptionalBearerOrKey,)
 
+    @contract(body=RefreshIn, answers={200: "A new token pair; the old refresh token is spent."})
     def post(self, request: Request) -> Response:
         """200 with a new pair for a spent token."""
         return Response(logins.refresh(self.body(RefreshIn)["refresh_token"]), headers=NO_STORE)
@@ -83,6 +86,7 @@ class RefreshPair(Endpoint):
 class RevokeLogins(Endpoint):
     """`POST /auth/revoke`"""
 
+    @contract(body=RevokeIn, answers={200: "How many sign-ins were revoked."})
     def post(self, request: Request) -> Response:
         """200 with the number of sign-ins that were alive."""
         count, at = _revoke(self.caller, self.body(RevokeIn))

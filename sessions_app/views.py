@@ -5,6 +5,7 @@ from rest_framework.response import Response
 
 from sessions_app import clock, eventlog, limits, recorder, sessions
 from sessions_app.errors import ForbiddenPayload
+from sessions_app.openapi import contract
 from sessions_app.rest import Endpoint
 from sessions_app.serializers import AppendEventIn, EndSessionIn, StartSessionIn, ValidateSessionIn
 
@@ -21,6 +22,7 @@ class BoundaryEndpoint(Endpoint):
 class StartSession(BoundaryEndpoint):
     """`POST /session_manager/sessions.start`"""
 
+    @contract(body=StartSessionIn, answers={200: "The recorded session.start event."})
     def post(self, request: Request) -> Response:
         """200 with the recorded event."""
         members = self.body(StartSessionIn)
@@ -31,6 +33,7 @@ class StartSession(BoundaryEndpoint):
 class EndSession(BoundaryEndpoint):
     """`POST /session_manager/sessions.end`"""
 
+    @contract(body=EndSessionIn, answers={200: "The recorded session.end event."})
     def post(self, request: Request) -> Response:
         """200 with the recorded event."""
         members = self.body(EndSessionIn)
@@ -47,6 +50,7 @@ class EndSession(BoundaryEndpoint):
 class ValidateSession(BoundaryEndpoint):
     """`POST /session_manager/sessions.validate`"""
 
+    @contract(body=ValidateSessionIn, answers={200: "`active`, `closed` or `invalid`."})
     def post(self, request: Request) -> Response:
         """200 with the one word the caller may know."""
         members = self.body(ValidateSessionIn)
@@ -61,6 +65,7 @@ class AppendEvent(BoundaryEndpoint):
     max_body_bytes = eventlog.MAX_LINE_BYTES
     too_deep = ForbiddenPayload
 
+    @contract(body=AppendEventIn, answers={201: "The line is on disk."})
     def post(self, request: Request) -> Response:
         """201 once the line is on disk."""
         members = self.body(AppendEventIn)
