@@ -6,6 +6,8 @@ from django.views.generic import RedirectView
 
 from config import docs, health
 from sessions_app import token_views, views
+from config import health
+from sessions_app import state_views, token_views, views
 
 handler400 = "config.errors.bad_request"
 handler403 = "config.errors.forbidden"
@@ -28,6 +30,13 @@ urlpatterns = [
     # Documents
     path("schema/", docs.Schema.as_view(), name="schema"),
     path("docs/", docs.Docs.as_view(), name="docs"),
+    # State
+    path("session/snapshot", state_views.SaveSnapshot.as_view()),
+    path("session/incremental", state_views.UpdateState.as_view()),
+    path("session/conflict/resolve", state_views.ResolveConflict.as_view()),
+    path("session/<str:session>", state_views.StateOfSession.as_view()),
+    path("session/<str:session>/versions", state_views.StateVersions.as_view()),
+    path("session/<str:session>/diff", state_views.StateDifference.as_view()),
     # Staff
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),

@@ -3,16 +3,20 @@
 The canonical text of a state goes into the answer as it is stored; it is never parsed and printed again.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from orjson import Fragment
 
-from sessions_app import canonical, clock
+from sessions_app import canonical, clock, preconditions
+from sessions_app.history import Difference, Page
 from sessions_app.idempotency import Answer
 from sessions_app.operations import Outcome
-from sessions_app.versions import Snapshot
+from sessions_app.preconditions import Tags
+from sessions_app.versions import Snapshot, Version, oldest_kept
 from sessions_app.writes import Replace, Resolve
+
+CACHING: Final = "private, no-cache"
 
 
 def of(outcome: Outcome) -> Answer:
@@ -29,6 +33,23 @@ def of(outcome: Outcome) -> Answer:
     is_first = isinstance(write, Replace) and outcome.version is not None and outcome.version.version == 1
     location = f"/session/{snapshot.session_id}" if is_first else None
     return Answer(201 if is_first else 200, orjson.dumps(members), snapshot.etag, location)
+
+
+def headers(answer: Answer, *, replayed: bool = False) -> dict[str, str]:
+    """What goes with it (STA-13, STA-22, STA-56)."""
+    found = {"ETag": answer.etag, "Cache-Control": CACHING}
+    if answer.location:
+        found["Location"] = answer.location
+    if replayed:
+        found["Idempotent-Replayed"] = "true"
+    return found
+
+
+def to_reader(snapshot: Snapshot, held: Tags | None) -> Answer:
+    """The answer to a reader who may hold the state already (STA-26)."""
+    if held is not None and preconditions.names(held, snapshot.etag):
+        return Answer(304, b"", snapshot.etag)
+    return Answer(200, orjson.dumps(snapshot_members(snapshot)), snapshot.etag)
 
 
 def snapshot_members(snapshot: Snapshot) -> dict[str, Any]:
@@ -48,6 +69,48 @@ def snapshot_members(snapshot: Snapshot) -> dict[str, Any]:
         "compressed": snapshot.stored_bytes < len(snapshot.canonical),
         "size_bytes": len(snapshot.canonical),
         "stored_bytes": snapshot.stored_bytes,
+    }
+
+
+def page_members(current: Snapshot, page: Page) -> dict[str, Any]:
+    """A page of history (STA-53)."""
+    return {
+        "session_id": current.session_id,
+        "epoch": current.epoch,
+        "current_version": current.version,
+        "oldest_version": oldest_kept(current.version),
+        "next_before": page.next_before,
+        "versions": [_version_members(version) for version in page.versions],
+    }
+
+
+def difference_members(current: Snapshot, between: tuple[int, int], difference: Difference) -> dict[str, Any]:
+    """What leads from one version to another (STA-54)."""
+    return {
+        "session_id": current.session_id,
+        "epoch": current.epoch,
+        "from": between[0],
+        "to": between[1],
+        "from_checksum": difference.from_checksum,
+        "to_checksum": difference.to_checksum,
+        "changes": Fragment(difference.changes),
+        "deleted_keys": difference.deleted_keys,
+        "previous": Fragment(difference.previous),
+    }
+
+
+def _version_members(version: Version) -> dict[str, Any]:
+    return {
+        "version": version.version,
+        "checksum": version.checksum,
+        "created_at": clock.stamp(version.created_at),
+        "source": version.source,
+        "device_id": version.device_id,
+        "performer_id": version.performer_id,
+        "op_id": version.op_id,
+        "keys_changed": sorted(version.changed),
+        "keys_deleted": sorted(version.deleted_keys),
+        "size_bytes": version.size_bytes,
     }
 
 

@@ -1,6 +1,7 @@
 """The members of request bodies, as strict as the contract: text is no number and a number no text (CON-5)."""
 
 import datetime as dt
+import re
 from typing import Any
 
 from drf_spectacular.types import OpenApiTypes
@@ -9,6 +10,8 @@ from rest_framework import serializers
 
 from sessions_app import clock, ids
 from sessions_app.errors import FieldForbidden, FieldInvalid, FieldMissing, SchemaVersionUnsupported, SessionIdInvalid
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class WireField(serializers.Field):  # type: ignore[type-arg]
@@ -48,13 +51,13 @@ class Text(WireField):
         super().__init__(**kwargs)
 
     def read(self, value: Any) -> str:
-        """A string within the bounds, without U+0000, which PostgreSQL cannot hold."""
+        """A string within the bounds, of characters that PostgreSQL and UTF-8 can hold."""
         if not isinstance(value, str):
             raise ValueError("must be a string")
         if not self.least <= len(value) <= self.most:
             raise ValueError(f"must have {self.least} to {self.most} characters")
-        if "\x00" in value:
-            raise ValueError("must not hold U+0000")
+        if "\x00" in value or _SURROGATE.search(value):
+            raise ValueError("must not hold U+0000 or a lone surrogate")
         return value
 
 
@@ -160,6 +163,19 @@ class JsonObject(WireField):
         """An object."""
         if not isinstance(value, dict):
             raise ValueError("must be an object")
+        return value
+
+
+@extend_schema_field({"type": "array", "items": {"type": "string"}, "uniqueItems": True})
+class Keys(WireField):
+    """An array of distinct strings."""
+
+    def read(self, value: Any) -> list[str]:
+        """Names of keys."""
+        if not isinstance(value, list) or not all(isinstance(key, str) for key in value):
+            raise ValueError("must be an array of strings")
+        if len(set(value)) != len(value):
+            raise ValueError("must not name a key twice")
         return value
 
 

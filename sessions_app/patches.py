@@ -28,11 +28,21 @@ class Change:
 
 def update(document: Document, changes: Mapping[str, Any], deleted_keys: Collection[str]) -> Change:
     """Set whole keys and remove others (STA-31). Raises InvalidUpdate, InvalidValue, TooDeep."""
+    check_update(changes, deleted_keys)
+    return Change(encoded_members(changes), _present(document, deleted_keys))
+
+
+def check_update(changes: Mapping[str, Any], deleted_keys: Collection[str]) -> None:
+    """Raises InvalidUpdate for an update without effect, or with two on one key."""
     if not changes and not deleted_keys:
         raise InvalidUpdate("nothing is set and nothing is deleted")
+    check_disjoint(changes, deleted_keys)
+
+
+def check_disjoint(changes: Mapping[str, Any], deleted_keys: Collection[str]) -> None:
+    """Raises InvalidUpdate for a key that is both set and deleted."""
     if not changes.keys().isdisjoint(deleted_keys):
         raise InvalidUpdate("a key is both set and deleted")
-    return Change(encoded_members(changes), _present(document, deleted_keys))
 
 
 def between(document: Document, result: Document) -> Change:

@@ -4,14 +4,15 @@ from dataclasses import asdict
 from typing import Any
 
 from sessions_app import context
-from sessions_app.errors import DomainError, FieldErrors, MethodNotAllowed, Unauthenticated
+from sessions_app.errors import DomainError, FieldErrors, Unauthenticated
 
 MEDIA_TYPE = "application/problem+json"
+_AS_HEADERS = {"allow": "Allow", "accept_patch": "Accept-Patch"}
 
 
 def document(error: DomainError) -> dict[str, Any]:
     """The members of the problem document."""
-    members = {name: value for name, value in error.members.items() if name != "allow"}
+    members = {name: value for name, value in error.members.items() if name not in _AS_HEADERS}
     if isinstance(error, FieldErrors):
         members["errors"] = [asdict(one) for one in error]
     return {
@@ -32,6 +33,5 @@ def headers(error: DomainError) -> dict[str, str]:
         found["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthenticated):
         found["WWW-Authenticate"] = "Bearer"
-    if isinstance(error, MethodNotAllowed):
-        found["Allow"] = error.members.get("allow", "")
+    found.update({header: error.members[name] for name, header in _AS_HEADERS.items() if name in error.members})
     return found

@@ -1,14 +1,20 @@
 """The state of a session: one verb writes it, whoever asks and through whichever door (STA-62 to STA-64)."""
 
+import datetime as dt
 from collections.abc import Sequence
 from functools import partial
 
+from django.conf import settings
 from django.db import transaction
 
-from sessions_app import broadcast
+from sessions_app import broadcast, clock, statestore
+from sessions_app.auth import Caller
 from sessions_app.batch import Batch
-from sessions_app.errors import DomainError, SessionNotFound
+from sessions_app.errors import DomainError, SessionNotFound, SnapshotExpired, SnapshotNotFound
+from sessions_app.models import Session, State, StateVersion
 from sessions_app.operations import Operation, Outcome
+from sessions_app.statestore import Found
+from sessions_app.versions import Snapshot
 
 Result = Outcome | DomainError
 
@@ -33,3 +39,41 @@ def commit(operations: Sequence[Operation]) -> list[Result]:
         made = [result for result in results if isinstance(result, Outcome) and result.version and not result.duplicate]
         transaction.on_commit(partial(broadcast.versions_committed, made), robust=True)
     return results
+
+
+def current(session_id: str, *, by: Caller) -> Snapshot:
+    """The state of a session the caller may see. Raises SessionNotFound, SnapshotNotFound, SnapshotExpired."""
+    return visible(statestore.read(session_id), by=by)
+
+
+def visible(found: Found | None, *, by: Caller) -> Snapshot:
+    """What the caller may see of what was found. Raises SessionNotFound, SnapshotNotFound, SnapshotExpired."""
+    if found is None or not by.may_act_for(found.user_id):
+        raise SessionNotFound
+    if found.snapshot is None:
+        raise SnapshotNotFound
+    if found.snapshot.expires_at <= clock.now():
+        raise SnapshotExpired
+    return found.snapshot
+
+
+def held(session_id: str) -> Snapshot | None:
+    """The state as a socket sees it: None without one, or once it has expired (DEV-39)."""
+    found = statestore.read(session_id)
+    if found is None or found.snapshot is None or found.snapshot.expires_at <= clock.now():
+        return None
+    return found.snapshot
+
+
+def sweep() -> int:
+    """Erase states, with their history, that expired as long ago as they lived (STA-59); returns how many."""
+    at = clock.now() - dt.timedelta(seconds=settings.SNAPSHOT_TTL_S)
+    erased = 0
+    for session_id in State.objects.filter(expires_on__lte=at.date(), expires_at__lte=at).values_list("pk", flat=True):
+        with transaction.atomic():
+            Session.objects.lock(session_id)  # a write may have begun it anew meanwhile
+            count, _ = State.objects.filter(pk=session_id, expires_at__lte=at).delete()
+            if count:
+                StateVersion.objects.filter(session_id=session_id).delete()
+            erased += count
+    return erased

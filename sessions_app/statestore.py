@@ -12,7 +12,7 @@ import orjson
 import psycopg
 from django.db import connection
 
-from sessions_app.versions import Snapshot, Version, oldest_kept
+from sessions_app.versions import Snapshot, Version, oldest_kept, unpacked
 
 if TYPE_CHECKING:
     from sessions_app.held import Held
@@ -29,6 +29,13 @@ SELECT s.session_id, s.epoch::text, s.version, s.checksum, s.device_id, s.app_ve
        s.expires_at, s.size_bytes, length(s.data), CASE WHEN s.checksum = known.checksum THEN NULL ELSE s.data END
 FROM unnest(%s::text[], %s::text[]) AS known(session_id, checksum)
 JOIN sessions_app_state s ON s.session_id = known.session_id"""
+
+# The reader's one question; the raw route asks it, too.
+READ = """
+SELECT p.user_id, s.session_id, s.epoch::text, s.version, s.checksum, s.device_id, s.app_version, s.created_at,
+       s.updated_at, s.expires_at, s.size_bytes, length(s.data), s.data
+FROM sessions_app_session p LEFT JOIN sessions_app_state s USING (session_id)
+WHERE p.session_id = %s"""
 
 _BY_OP = """
 SELECT session_id, epoch::text, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
@@ -131,6 +138,29 @@ def lock(session_ids: Sequence[str], checksums: Sequence[str | None]) -> tuple[l
         locked = cursor().execute(_LOCK, [list(session_ids)], binary=True)
         loaded = cursor().execute(_LOAD, [list(session_ids), list(checksums)], binary=True)
     return [LockedSession(*row) for row in locked], [LoadedState(*row) for row in loaded]
+
+
+def read(session_id: str) -> "Found | None":
+    """The session and its state as last committed, without a lock; None if there is no such session."""
+    with _pipeline() as cursor:
+        row = cursor().execute(READ, [session_id], binary=True).fetchone()
+    return found(row) if row else None
+
+
+class Found(NamedTuple):
+    """A session that exists, and its state if it has one."""
+
+    user_id: str
+    snapshot: Snapshot | None
+
+
+def found(row: Sequence[Any]) -> Found:
+    """What a row of READ says."""
+    user_id, *columns = row
+    if columns[0] is None:
+        return Found(user_id, None)
+    state = LoadedState(*columns)
+    return Found(user_id, state.snapshot(user_id, unpacked(bytes(state.data or b""), state.size_bytes)))
 
 
 def versions_by_op(ops: Sequence[tuple[str, str, str]]) -> list[Version]:

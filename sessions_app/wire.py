@@ -30,7 +30,14 @@ class WireSerializer(serializers.Serializer):  # type: ignore[type-arg]
         """Every refused member of `data`, in order; reads the outcome of is_valid()."""
         found = list(_flat(self.errors, self.fields))
         unknown = [] if self.keeps_unknown_members else [name for name in data if name not in self.fields]
-        return found + [FieldError(name, FieldUnknown.code, "is not a member of this request") for name in unknown]
+        return found + [
+            FieldError(_printable(name), FieldUnknown.code, "is not a member of this request") for name in unknown
+        ]
+
+
+def _printable(name: str) -> str:
+    """A member name as an answer can repeat it: a lone surrogate has no UTF-8."""
+    return name.encode(errors="replace").decode()
 
 
 def checked(shape: type[WireSerializer], data: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,9 +4,12 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from sessions_app import sessions, tokens
+from sessions_app import sessions, snapshots, tokens
 from sessions_app.auth import Caller
 from sessions_app.models import Session
+from sessions_app.operations import Operation, Outcome
+from sessions_app.versions import Snapshot
+from sessions_app.writes import Replace
 
 
 def make_caller(user_id: str = "u1", *roles: str) -> Caller:
@@ -26,6 +29,20 @@ def make_session(user_id: str = "u1", *, exclusive: bool = True, **over: Any) ->
         return sessions.open_implicitly(user_id=user_id, by=caller, via="snapshot", **over)
     event = sessions.start(user_id=user_id, performer_id=over.pop("performer_id", user_id), by=caller, **over)
     return Session.objects.get(session_id=event["session_id"])
+
+
+def make_snapshot(
+    user_id: str = "u1", state: dict[str, Any] | None = None, *, session_id: str | None = None
+) -> Snapshot:
+    """A written state, in a session opened for it."""
+    write = Replace(state or {})
+    operation = Operation(
+        session_id=session_id or str(uuid.uuid4()), user_id=user_id, by=make_caller(user_id), write=write
+    )
+    [outcome] = snapshots.commit([operation])
+    assert isinstance(outcome, Outcome)
+    assert outcome.snapshot
+    return outcome.snapshot
 
 
 def make_start(**over: Any) -> dict[str, Any]:
