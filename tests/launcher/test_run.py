@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import signal
 import time
 import urllib.request
@@ -27,6 +28,16 @@ def test_run_prints_its_block(block: dict[str, str]) -> None:
     assert [name for name in block if name != "port"] == names
     assert block["postgres"].startswith("18.")
     assert len(block["admin password"]) == 20
+
+
+def test_run_prints_a_curl_line_that_answers_201(block: dict[str, str]) -> None:
+    """OPS-7: pasted as it is."""
+    words = shlex.split(block["try"])  # a bare machine has no curl
+    headers = dict(words[at + 1].split(": ", 1) for at, word in enumerate(words) if word == "-H")
+    request = urllib.request.Request(words[2], words[words.index("-d") + 1].encode(), headers)
+
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 201
 
 
 def test_run_writes_its_facts_without_secrets(checkout: Checkout, block: dict[str, str]) -> None:
