@@ -6,14 +6,24 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # Django has to be set up first
 from django.core.asgi import get_asgi_application
+from django.urls import path
 
 django_application = get_asgi_application()
 
-from config import http  # noqa: E402
+from config import http, lifespan  # noqa: E402
+from gestures import consumers, uploads  # noqa: E402
+
+RAW_ROUTES = {("POST", uploads.PATH): uploads.upload}
 
 application = ProtocolTypeRouter(
     {
-        "http": http.outermost(http.bounded(django_application)),
-        "websocket": URLRouter([]),
+        "http": http.outermost(http.routed(RAW_ROUTES, http.bounded(django_application))),
+        "lifespan": lifespan.application,
+        "websocket": URLRouter(
+            [
+                path("ws/capture", consumers.capture_socket),  # type: ignore[arg-type]  # an ASGI application, no view
+                path("camera_feed_worker/capture", consumers.capture_socket),  # type: ignore[arg-type]
+            ]
+        ),
     }
 )

@@ -13,6 +13,8 @@ SHORTEST_SECRET_BYTES = 32
 # Values printed in documents: whoever reads them knows them.
 PRINTED_SECRETS = frozenset({"harmony-flow-secret-key", "harmony-flow-refresh-secret-key", "my-secret"})
 _RATE = re.compile(r"[1-9]\d*/[smhd]\Z", re.ASCII)
+_EXTRACTOR_URL = re.compile(r"(local:|tcp://[^/?#@\s]+:\d{1,5})\Z", re.ASCII)
+_EXTRACTOR_TAG = re.compile(r"[A-Za-z0-9._+-]{1,128}\Z", re.ASCII)
 _PORT = re.compile(r"\d{1,5}\Z", re.ASCII)
 LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
 SHORTEST_SESSION_TIMEOUT_S = 60  # SES-53
@@ -23,7 +25,7 @@ def refuse_unsafe_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage
     """All findings; Django stops `migrate`, config/server.py the web process, on an error."""
     findings = [*_unreadable()]
     if not settings.DEBUG:
-        findings += [*_secrets(), *_hosts(), *_warnings()]
+        findings += [*_secrets(), *_hosts(), *_extractor(), *_warnings()]
     return findings
 
 
@@ -47,6 +49,21 @@ def _secrets() -> Iterator[CheckMessage]:
 def _hosts() -> Iterator[CheckMessage]:
     if not settings.ALLOWED_HOSTS or "*" in settings.ALLOWED_HOSTS:
         yield Error("ALLOWED_HOSTS is empty or *.", hint="Name the hosts this service answers for.", id="baton.E002")
+
+
+def _extractor() -> Iterator[CheckMessage]:
+    if settings.EXTRACTOR_BACKEND == "fake":
+        yield Error(
+            "EXTRACTOR_BACKEND=fake makes up its features.",
+            hint="Leave it out, or set DEBUG=true to try things.",
+            id="baton.E003",
+        )
+    if settings.EXTRACTOR_URL.startswith("tcp://") and not settings.EXTRACTOR_KEY:
+        yield Error(
+            "EXTRACTOR_URL is remote and EXTRACTOR_KEY is missing.",
+            hint="Give the web process and run_extractor the same random EXTRACTOR_KEY.",
+            id="baton.E003",
+        )
 
 
 def _unreadable() -> Iterator[CheckMessage]:
@@ -109,6 +126,10 @@ _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "TRUSTED_PROXIES": (_are_networks, "Write networks such as 10.0.0.0/8."),
     "LOG_FORMAT": (("json", "console").__contains__, "Write json or console."),
     "LOG_LEVEL": (LOG_LEVELS.__contains__, f"Write one of {', '.join(LOG_LEVELS)}."),
+    "EXTRACTOR_URL": (lambda url: _EXTRACTOR_URL.match(url) is not None, "Write local: or tcp://host:port."),
+    "EXTRACTOR_BACKEND": (("holistic", "fake").__contains__, "Write holistic or fake."),
+    "EXTRACTOR_TAG": (lambda tag: _EXTRACTOR_TAG.match(tag) is not None, "Write 1 to 128 of A-Z a-z 0-9 . _ + -"),
+    "EXTRACTOR_WORKERS": ((1).__le__, "Write at least 1."),
     "SESSION_TIMEOUT_SECONDS": (SHORTEST_SESSION_TIMEOUT_S.__le__, f"Write at least {SHORTEST_SESSION_TIMEOUT_S}."),
     "SERVER_ADDR": (_has_port, "Write host:port, or :port for every interface."),
 }

@@ -79,6 +79,13 @@ SCHEMA: dict[str, Any] = {
     "DEBUG_BUNDLE_MAX_COUNT": (int, 1000),
     "RATE_ADVICE": (str, "600/m"),
     "RATE_STATE": (str, "1000/m"),
+    "EXTRACTOR_URL": (str, "local:"),
+    "EXTRACTOR_KEY": (str, ""),
+    "EXTRACTOR_WORKERS": (int, 0),
+    "EXTRACTOR_BACKEND": (str, "holistic"),
+    "EXTRACTOR_TAG": (str, ""),
+    "RATE_CAPTURE": (str, "60/m"),
+    "RATE_CAPTURE_READ": (str, "600/m"),
 }
 
 if env_file := os.environ.get("ENV_FILE"):
@@ -285,3 +292,12 @@ DEBUG_BUNDLE_ENABLED, DEBUG_BUNDLE_DIR = _read("DEBUG_BUNDLE_ENABLED"), _rooted(
 DEBUG_BUNDLE_MAX_AGE_S, DEBUG_BUNDLE_MAX_COUNT = _read("DEBUG_BUNDLE_MAX_AGE_S"), _read("DEBUG_BUNDLE_MAX_COUNT")
 RATE_ADVICE = _read("RATE_ADVICE")
 RATE_STATE = _read("RATE_STATE")
+
+
+EXTRACTOR_URL = _read("EXTRACTOR_URL")
+EXTRACTOR_KEY = _read("EXTRACTOR_KEY")
+EXTRACTOR_WORKERS = _read("EXTRACTOR_WORKERS") or max(1, (os.cpu_count() or 2) - 1)
+EXTRACTOR_BACKEND = _read("EXTRACTOR_BACKEND")
+# GES-49: two builds that can differ in output differ in tag
+EXTRACTOR_TAG = _read("EXTRACTOR_TAG") or f"baton-{VERSION}_mediapipe-0.10.21"
+RATE_CAPTURE, RATE_CAPTURE_READ = _read("RATE_CAPTURE"), _read("RATE_CAPTURE_READ")

@@ -5,8 +5,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from config import docs, health
-from sessions_app import token_views, views
-from config import health
+from gestures import views as captures
 from sessions_app import state_views, token_views, views
 
 handler400 = "config.errors.bad_request"
@@ -37,6 +36,10 @@ urlpatterns = [
     path("session/<str:session>", state_views.StateOfSession.as_view()),
     path("session/<str:session>/versions", state_views.StateVersions.as_view()),
     path("session/<str:session>/diff", state_views.StateDifference.as_view()),
+    # Captures; the upload is a raw route
+    path("camera_feed_worker/captures", captures.Captures.as_view()),
+    path("camera_feed_worker/captures/<record_id>", captures.Capture.as_view()),
+    path("camera_feed_worker/captures/<record_id>/features.npz", captures.CaptureFeatures.as_view()),
     # Staff
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),

@@ -23,26 +23,51 @@ class Rate:
     setting: str
 
 
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How much of a limit one caller has used in the running window."""
+
+    limit: str
+    most: int
+    count: int
+    left_s: int
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every answer of a limited endpoint carries (OPS-48)."""
+        return {
+            "X-RateLimit-Limit": str(self.most),
+            "X-RateLimit-Remaining": str(max(0, self.most - self.count)),
+            "X-RateLimit-Reset": str(int(time.time()) + self.left_s),
+        }
+
+    def check(self) -> None:
+        """Raises RateLimited when the limit is exceeded."""
+        if self.count > self.most:
+            every = self.limit.replace("/", " requests per ")
+            raise RateLimited(f"At most {every}.", retry_after=self.left_s, limit=self.limit)
+
+
 def count(rate: Rate, request: Any, caller: Caller) -> None:
-    """Count one request of `caller`. Raises RateLimited; with Redis away everybody passes (OPS-49)."""
+    """Count one request of `caller` and note the headers of its answer. Raises RateLimited."""
+    usage = use(rate, caller)
+    if usage is not None:
+        request._request.rate_headers = usage.headers
+        usage.check()
+
+
+def use(rate: Rate, caller: Caller) -> Usage | None:
+    """Count one use by `caller`; None without a limit, and with Redis away, when everybody passes (OPS-49)."""
     limit = getattr(settings, rate.setting)
     if not limit:
-        return
+        return None
     key = caller.name or "anonymous"
     try:
-        usage = get_usage(
-            request._request, group=f"baton.{rate.group}", key=lambda group, request: key, rate=limit, increment=True
-        )
+        # The request plays no part in a key of our own.
+        found = get_usage(None, group=f"baton.{rate.group}", key=lambda *_: key, rate=limit, increment=True)
     except (RedisError, OSError) as error:
         log.warning("limits.unavailable", limit=rate.group, error=str(error))
-        return
-    if usage is None:
-        return
-    left = max(1, int(usage["time_left"]))
-    request._request.rate_headers = {
-        "X-RateLimit-Limit": str(usage["limit"]),
-        "X-RateLimit-Remaining": str(max(0, usage["limit"] - usage["count"])),
-        "X-RateLimit-Reset": str(int(time.time()) + left),
-    }
-    if usage["should_limit"]:
-        raise RateLimited(f"At most {limit.replace('/', ' requests per ')}.", retry_after=left, limit=limit)
+        return None
+    if found is None:
+        return None
+    return Usage(limit, int(found["limit"]), int(found["count"]), max(1, int(found["time_left"])))

@@ -17,7 +17,7 @@ class WebProcess:
     """`python -m config.server` on a free port; use it as a context manager."""
 
     def __init__(self, **env: str) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.env = {**os.environ, **_same_stores(), "SERVER_ADDR": f"127.0.0.1:{self.port}", **env}
         self.process: subprocess.Popen[bytes] | None = None
@@ -81,10 +81,13 @@ def _same_stores() -> dict[str, str]:
         "JWT_REFRESH_SECRET": settings.JWT_REFRESH_SECRET,
         "ALLOWED_HOSTS": "127.0.0.1",
         "SESSION_RATE": "",
+        "EXTRACTOR_URL": "tcp://127.0.0.1:9",  # nobody is there: a test that captures brings its own
+        "EXTRACTOR_KEY": "k" * 32,
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

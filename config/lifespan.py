@@ -1,0 +1,26 @@
+"""What a web process starts when its event loop does, and stops with it: ASGI's lifespan."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+
+from gestures import extractor
+
+log = structlog.get_logger(__name__)
+
+STOP: tuple[Callable[[], Awaitable[None]], ...] = (extractor.stop,)
+
+
+async def application(scope: dict[str, Any], receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
+    """Serve the one lifespan of this process."""
+    await receive()  # lifespan.startup
+    extractor.source()  # the workers warm up while the process is already serving
+    await send({"type": "lifespan.startup.complete"})
+    await receive()  # lifespan.shutdown
+    for stop in STOP:
+        try:
+            await stop()
+        except Exception as error:  # each part is stopped, whatever befell the others
+            log.error("lifespan.stop_failed", exc_info=error)
+    await send({"type": "lifespan.shutdown.complete"})

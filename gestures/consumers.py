@@ -1,0 +1,125 @@
+"""`/ws/capture` (GES section 2): receives, feeds the capture's machine, sends. It knows no rule of captures."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
+from typing import Any
+from urllib.parse import urlsplit
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+
+from gestures import capture, moves, protocol, running
+from gestures.conductor import Conductor, now
+from sessions_app import auth, jsonwire
+from sessions_app.auth import Caller
+from sessions_app.errors import RateLimited, Unauthenticated
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+UNAUTHENTICATED, TOO_MANY = 4401, 4429
+
+
+async def capture_socket(scope: Scope, receive: Receive, send: Send) -> None:
+    """One connection, which carries one capture (GES-6)."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    await receive()  # websocket.connect
+    if not _origin_allowed(headers, scope.get("scheme", "ws")):
+        await send({"type": "websocket.close"})  # before the accept: HTTP 403 (GES-8)
+        return
+    await send({"type": "websocket.accept"})
+    try:
+        caller = await _caller(headers)
+    except Unauthenticated:
+        await send({"type": "websocket.close", "code": UNAUTHENTICATED})
+        return
+    with ExitStack() as held:
+        socket = Socket(receive, send, held)
+        if caller is not None and not socket.admits(caller):
+            await send({"type": "websocket.close", "code": TOO_MANY})
+            return
+        await socket.serve(caller)
+
+
+class Socket:
+    """The transport of one capture: text and binary frames in, JSON messages and one close out."""
+
+    def __init__(self, receive: Receive, send: Send, held: ExitStack) -> None:
+        self._receive, self._send, self._held = receive, send, held
+
+    async def serve(self, caller: Caller | None) -> None:
+        """Conduct the capture until the socket closes."""
+        open_door = caller is not None and caller.is_anonymous
+        start = capture.connected(now(), authenticated=caller is not None, token_welcome=open_door)
+        await Conductor(start, self.tell, caller).run(self.read)
+
+    def admits(self, caller: Caller) -> bool:
+        """Count this connection among the caller's own; False if there are too many."""
+        return self._held.enter_context(running.here().connection_of(caller.name))
+
+    async def read(self) -> moves.Event:
+        """The client's next message."""
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect":
+            return moves.Disconnected()
+        if (text := message.get("text")) is not None:
+            return protocol.parse(text)
+        return moves.Frame(message.get("bytes") or b"")
+
+    async def tell(self, conductor: Conductor, action: moves.Action) -> None:
+        """Carry out what concerns the client."""
+        match action:
+            case moves.Authenticate():
+                await conductor.handle(await self._authenticate(conductor, action.token))
+            case moves.Acknowledge():
+                await self._say(conductor, protocol.ack(conductor.capture.open, action))
+            case moves.Complete():
+                assert conductor.stored is not None
+                await self._say(conductor, protocol.completed(conductor.capture.open, conductor.stored))
+            case moves.Abort():
+                await self._say(conductor, protocol.abort(conductor.capture.open, action.error))
+            case moves.Complain():
+                await self._say(conductor, protocol.complaint(action.error))
+            case moves.HangUp():
+                await self._put(conductor, {"type": "websocket.close", "code": action.code})
+
+    async def _authenticate(self, conductor: Conductor, token: str) -> moves.Event:
+        try:
+            caller = await sync_to_async(auth.from_token, thread_sensitive=False)(token)
+        except Unauthenticated as refusal:
+            return moves.Failed(refusal)
+        conductor.caller = caller
+        return moves.Authenticated() if self.admits(caller) else moves.Failed(RateLimited())
+
+    async def _say(self, conductor: Conductor, message: dict[str, Any]) -> None:
+        await self._put(conductor, {"type": "websocket.send", "text": jsonwire.dumps(message).decode()})
+
+    async def _put(self, conductor: Conductor, message: Mapping[str, Any]) -> None:
+        """Send, unless the client is gone: that it is, `read` tells in its turn."""
+        if not conductor.capture.connected:
+            return
+        try:
+            await self._send(message)
+        except (OSError, RuntimeError):
+            conductor.post(moves.Disconnected())
+
+
+async def _caller(headers: Mapping[str, str]) -> Caller | None:
+    """Who the handshake says is calling; None if that is still to be said. Raises Unauthenticated."""
+    if settings.AUTH_REQUIRED and not {"authorization", "x-api-key"} & headers.keys():
+        return None
+    return await sync_to_async(auth.authenticate, thread_sensitive=False)(headers)
+
+
+def _origin_allowed(headers: Mapping[str, str], scheme: str) -> bool:
+    """A browser may connect from the served host or a listed origin; other clients send no Origin (GES-8)."""
+    origin = headers.get("origin")
+    if origin is None or origin in settings.ALLOWED_ORIGINS:
+        return True
+    found = urlsplit(origin)
+    return found.netloc == headers.get("host") and found.scheme in _SERVED_SCHEMES.get(scheme, ())
+
+
+# A proxy may end TLS in front of us, so a page under https can meet a plain socket here, never the reverse.
+_SERVED_SCHEMES = {"ws": ("http", "https"), "wss": ("https",)}

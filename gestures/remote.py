@@ -1,0 +1,221 @@
+"""The extractor over TCP (GES-31): one connection is one capture, and proves that it knows EXTRACTOR_KEY.
+
+The server's first READY carries a nonce, the OPEN an HMAC-SHA256 of it; the second READY says that a worker is
+reserved. Everything after that is what a pipe would carry.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+
+import structlog
+
+from gestures import framing, limits
+from gestures.child import Channel, Heard
+from gestures.errors import ExtractorBusy, ExtractorUnavailable
+from gestures.framing import Kind
+from gestures.pool import READY_WAIT_S, Pool
+
+CONNECT_S = 3.0
+OPEN_S = 5.0  # how long the server waits for the proof
+IDLE_S = 60.0  # then for the next message; a live capture is never silent that long (GES-4), a dead host is for ever
+ATTEMPTS = 2  # GES-29: one further worker may be tried while no frame was forwarded
+
+log = structlog.get_logger(__name__)
+
+
+def proof(key: bytes, nonce: str) -> str:
+    """What a client that knows `key` answers to `nonce`."""
+    return hmac.new(key, nonce.encode(), hashlib.sha256).hexdigest()
+
+
+class Remote:
+    """Workers behind an address. Each reservation asks anew, so any extractor behind the name may answer."""
+
+    def __init__(self, *, host: str, port: int, key: bytes) -> None:
+        self.broken: str | None = None
+        self._host, self._port, self._key = host, port, key
+
+    def start(self) -> None:
+        """Nothing is kept ready on this side."""
+
+    async def reserve(self, width: int, height: int, heard: Heard) -> Channel:
+        """Connect, prove the key, wait for a worker. Raises ExtractorBusy, ExtractorUnavailable."""
+        for attempt in range(ATTEMPTS):
+            try:
+                async with asyncio.timeout(CONNECT_S + READY_WAIT_S):
+                    return await self._reserve(width, height, heard)
+            except (OSError, TimeoutError, framing.Broken) as error:
+                self.broken = f"{type(error).__name__}: {error}"
+                log.warning("extractor.unreachable", attempt=attempt + 1, error=self.broken)
+        raise ExtractorUnavailable("The extractor cannot be reached.")
+
+    async def stop(self) -> None:
+        """Each connection ends with its capture."""
+
+    def counts(self) -> dict[str, int]:
+        """Not known on this side."""
+        return {}
+
+    async def _reserve(self, width: int, height: int, heard: Heard) -> Channel:
+        connecting = asyncio.get_running_loop().create_connection(Visit, self._host, self._port)
+        _, visit = await asyncio.wait_for(connecting, CONNECT_S)
+        try:
+            nonce = str((await visit.answer())["nonce"])
+            opening = framing.document(width=width, height=height, proof=proof(self._key, nonce))
+            visit.send(framing.pack(Kind.OPEN, opening))
+            visit.layout = str((await visit.answer())["layout"])
+        except BaseException:
+            visit.release()
+            raise
+        self.broken = None
+        visit.hear_with(heard)
+        return visit
+
+
+class Visit(asyncio.Protocol):
+    """The client's side of one connection."""
+
+    def __init__(self) -> None:
+        self.layout = ""
+        self._unpacker = framing.Unpacker()
+        self._answers: asyncio.Queue[tuple[Kind, bytes]] = asyncio.Queue()
+        self._heard: Heard = lambda kind, payload: self._answers.put_nowait((kind, payload))
+        self._transport: asyncio.Transport | None = None
+        self._released = False
+
+    async def answer(self) -> dict[str, object]:
+        """The members of the next READY. Raises ExtractorBusy, ExtractorUnavailable, Broken."""
+        kind, payload = await self._answers.get()
+        members = framing.members(payload)
+        if kind is Kind.READY:
+            return members
+        if members.get("error_code") == "extractor_busy":
+            raise ExtractorBusy
+        raise ExtractorUnavailable(str(members.get("detail", "")))
+
+    def hear_with(self, heard: Heard) -> None:
+        """From now on `heard` gets what the worker says."""
+        self._heard = heard
+
+    def send(self, message: bytes) -> None:
+        """Hand over one message; the forward queue bounds what the socket has to buffer (GES-33)."""
+        if self._transport is not None:
+            self._transport.write(message)
+
+    def release(self) -> None:
+        """The connection ends once everything is written."""
+        self._released = True
+        if self._transport is not None:
+            self._transport.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio's hook."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio's hook."""
+        try:
+            for kind, payload in self._unpacker.feed(data):
+                self._heard(kind, payload)
+        except framing.Broken as error:
+            log.error("extractor.connection_broken", error=str(error))
+            assert self._transport is not None
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio's hook: without us having let go, the extractor has failed its capture."""
+        if not self._released:
+            why = framing.document(error_code="extractor_failed", detail="the connection to the extractor broke")
+            self._heard(Kind.ERROR, why)
+
+
+class Host(asyncio.Protocol):
+    """The server's side of one connection: checks the proof, reserves a worker, relays."""
+
+    def __init__(self, pool: Pool, key: bytes) -> None:
+        self._pool, self._key = pool, key
+        self._nonce = secrets.token_hex(32)
+        self._unpacker = framing.Unpacker()
+        self._channel: Channel | None = None
+        self._reserving: asyncio.Task[None] | None = None
+        self._outstanding = 0
+        self._ended = False
+        self._late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """asyncio's hook: greet, and wait a little for the proof."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._say(Kind.READY, framing.document(nonce=self._nonce))
+        self._expect_within(OPEN_S)
+
+    def data_received(self, data: bytes) -> None:
+        """asyncio's hook: relay; whoever breaks the protocol is cut off."""
+        if self._reserving is not None:
+            self._expect_within(IDLE_S)
+        try:
+            for kind, payload in self._unpacker.feed(data):
+                self._receive(kind, payload)
+        except framing.Broken as error:
+            log.warning("extractor.visitor_broken", error=str(error))
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """asyncio's hook: frames and rows of a peer that is gone are dropped (GES-34)."""
+        if self._late is not None:
+            self._late.cancel()
+        if self._reserving is not None:
+            self._reserving.cancel()
+        if self._channel is not None:
+            if not self._ended:
+                self._channel.send(framing.pack(Kind.ABORT))
+            self._channel.release()
+            self._channel = None
+
+    def _receive(self, kind: Kind, payload: bytes) -> None:
+        if self._reserving is None:
+            self._begin(kind, payload)
+            return
+        self._outstanding += kind is Kind.FRAME
+        if self._channel is None or kind not in (Kind.FRAME, Kind.CLOSE, Kind.ABORT) or self._ended:
+            raise framing.Broken(f"{kind.name} out of turn")
+        if self._outstanding > limits.MAX_FORWARDED_FRAMES:
+            raise framing.Broken("more frames than the forward queue holds")
+        self._ended = kind is not Kind.FRAME
+        self._channel.send(framing.pack(kind, payload))
+
+    def _begin(self, kind: Kind, payload: bytes) -> None:
+        opened = framing.members(payload) if kind is Kind.OPEN else {}
+        claimed, width, height = (opened.get(name) for name in ("proof", "width", "height"))
+        if not hmac.compare_digest(str(claimed).encode(), proof(self._key, self._nonce).encode()):
+            raise framing.Broken("no proof of the key")
+        if not isinstance(width, int) or not isinstance(height, int):
+            raise framing.Broken("no size")
+        self._expect_within(IDLE_S)
+        reserving = self._reserve(width, height)
+        self._reserving = asyncio.get_running_loop().create_task(reserving)
+
+    async def _reserve(self, width: int, height: int) -> None:
+        try:
+            self._channel = await self._pool.reserve(width, height, self._relay)
+        except (ExtractorBusy, ExtractorUnavailable) as error:
+            self._say(Kind.ERROR, framing.document(error_code=error.code.lower(), detail=error.detail))
+            self._transport.close()
+            return
+        self._say(Kind.READY, framing.document(layout=self._channel.layout))
+
+    def _relay(self, kind: Kind, payload: bytes) -> None:
+        self._outstanding -= kind is Kind.ROW
+        self._say(kind, payload)
+
+    def _expect_within(self, seconds: float) -> None:
+        if self._late is not None:
+            self._late.cancel()
+        self._late = asyncio.get_running_loop().call_later(seconds, self._transport.abort)
+
+    def _say(self, kind: Kind, payload: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(framing.pack(kind, payload))

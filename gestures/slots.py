@@ -1,0 +1,65 @@
+"""Admission to a session's one capture slot (GES-9, GES-18, SES-51): a lease in PostgreSQL, renewed while it captures.
+
+Ephemeral: a slot leaves no line in the log, and a process that dies frees its slots by not renewing them.
+"""
+
+import datetime as dt
+import uuid
+
+from django.db import IntegrityError, transaction
+
+from gestures import errors
+from gestures.models import CaptureSlot, FeatureRef
+from gestures.moves import Open
+from sessions_app import clock
+from sessions_app.auth import Caller
+from sessions_app.models import Session
+
+LEASE_S = 20.0  # renewed every 5 s (GES-4); three renewals may be late
+
+
+def take(opened: Open, *, holder: uuid.UUID, by: Caller) -> None:
+    """Reserve the session's slot for one capture and note the session's activity.
+
+    Raises UserNotAllowed, SessionInvalid, SessionClosed, RecordIdUsed, CaptureInProgress, in this order.
+    """
+    by.must_act_for(opened.user_id)
+    session = Session.objects.filter(session_id=opened.session_id).first()
+    if session is None or session.user_id != opened.user_id:
+        raise errors.SessionInvalid
+    if not session.is_active:
+        raise errors.SessionClosed
+    if FeatureRef.objects.filter(record_id=opened.record_id).exists():
+        raise errors.RecordIdUsed
+    _insert(opened, holder)
+    session.touch()
+
+
+def keep(session_id: str, *, holder: uuid.UUID) -> None:
+    """Renew the lease and note the session's activity. Raises SessionInvalid, SessionClosed."""
+    session = Session.objects.filter(session_id=session_id).first()
+    if session is None:
+        raise errors.SessionInvalid
+    if not session.is_active:
+        raise errors.SessionClosed
+    CaptureSlot.objects.filter(session_id=session_id, holder=holder).update(expires_at=_expiry())
+    session.touch()
+
+
+def free(session_id: str, *, holder: uuid.UUID) -> None:
+    """Give the slot back; one that another capture holds by now stays."""
+    CaptureSlot.objects.filter(session_id=session_id, holder=holder).delete()
+
+
+def _insert(opened: Open, holder: uuid.UUID) -> None:
+    CaptureSlot.objects.filter(session_id=opened.session_id, expires_at__lt=clock.now()).delete()
+    slot = CaptureSlot(session_id=opened.session_id, record_id=opened.record_id, holder=holder, expires_at=_expiry())
+    try:
+        with transaction.atomic():
+            slot.save(force_insert=True)
+    except IntegrityError as error:
+        raise errors.CaptureInProgress from error
+
+
+def _expiry() -> dt.datetime:
+    return clock.now() + dt.timedelta(seconds=LEASE_S)
