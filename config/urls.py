@@ -40,6 +40,9 @@ urlpatterns = [
     path("camera_feed_worker/captures", captures.Captures.as_view()),
     path("camera_feed_worker/captures/<record_id>", captures.Capture.as_view()),
     path("camera_feed_worker/captures/<record_id>/features.npz", captures.CaptureFeatures.as_view()),
+    path("session/<str:session_id>", state_views.StateOfSession.as_view()),
+    path("session/<str:session_id>/versions", state_views.StateVersions.as_view()),
+    path("session/<str:session_id>/diff", state_views.StateDifference.as_view()),
     # Staff
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),

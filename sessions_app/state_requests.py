@@ -78,20 +78,15 @@ def resolve_conflict(call: Call) -> Operation:
     return _operation(call, members, write)
 
 
-def patch_state(call: Call, session: str) -> Operation:
+def patch_state(call: Call, session_id: str) -> Operation:
     """`PATCH /session/{id}`. Raises UnsupportedMedia, MalformedJson, SessionIdInvalid, FieldErrors."""
     write_of = PATCHES.get(_media_type(call))
     if write_of is None:
         raise UnsupportedMedia(accept_patch=", ".join(PATCHES))
-    members = {"session_id": session_id(session)}
-    return _operation(call, members, write_of(jsonwire.loads(call.body, lone_surrogates=True)))
-
-
-def session_id(text: str) -> str:
-    """The id in a path. Raises SessionIdInvalid."""
-    if not ids.is_session_id(text):
+    if not ids.is_session_id(session_id):
         raise SessionIdInvalid
-    return text
+    write = write_of(jsonwire.loads(call.body, lone_surrogates=True))
+    return _operation(call, {"session_id": session_id}, write)
 
 
 def held_tags(call: Call) -> Tags | None:
