@@ -149,7 +149,7 @@ def test_no_recorded_schema_has_room_for_media():
             if isinstance(node, ast.Dict):
                 keys = {key.value for key in node.keys if isinstance(key, ast.Constant)}
                 if {"record_id", "event"} <= keys:
-                    found += [f"{at(name, node)} {key}" for key in keys & forbidden]
+                    found += [f"{at(name, node)} {key!r}" for key in keys & forbidden]
     assert found == []
 
 

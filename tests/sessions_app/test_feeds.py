@@ -85,7 +85,8 @@ def test_deliver_other_frames_at_once():
 
 def test_notify_listeners():
     """SES-21: who listens hears of the end."""
-    feed, heard = Feed("s"), []
+    feed = Feed("s")
+    heard: list = []
     feed.listeners = (heard.append,)
 
     feed.notify(Notice("session_ended", {}))

@@ -168,7 +168,7 @@ def by_the_table(base, server, client, deleted):
     missing = object()
     tree: dict = copy.deepcopy(server)
     paths = []
-    work = [((key,), key, tree, base or {}, server, client[key]) for key in client]
+    work: list = [((key,), key, tree, base or {}, server, client[key]) for key in client]
     while work:
         path, key, target, b_object, s_object, c = work.pop()
         b, s = b_object.get(key, missing), s_object.get(key, missing)
@@ -176,7 +176,7 @@ def by_the_table(base, server, client, deleted):
             continue
         if isinstance(c, dict) and isinstance(s, dict):
             inner = b if isinstance(b, dict) else {}
-            work += [((*path, k), k, target[key], inner, s, c[k]) for k in c]
+            work.extend(((*path, k), k, target[key], inner, s, c[k]) for k in c)
             continue
         clean = equal(s, b, missing) if base is not None else s is missing
         target[key] = copy.deepcopy(c)
