@@ -38,8 +38,8 @@ urlpatterns = [
     path("session/<str:session_id>/diff", state_views.StateDifference.as_view()),
     # Captures; the upload is a raw route
     path("camera_feed_worker/captures", captures.Captures.as_view()),
-    path("camera_feed_worker/captures/<record_id>", captures.Capture.as_view()),
-    path("camera_feed_worker/captures/<record_id>/features.npz", captures.CaptureFeatures.as_view()),
+    path("camera_feed_worker/captures/<str:record_id>", captures.Capture.as_view()),
+    path("camera_feed_worker/captures/<str:record_id>/features.npz", captures.CaptureFeatures.as_view()),
     # Staff
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
