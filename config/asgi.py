@@ -6,12 +6,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # Django has to be set up first
 from django.core.asgi import get_asgi_application
-from django.urls import path
+from django.urls import path, re_path
 
 django_application = get_asgi_application()
 
 from config import http, lifespan  # noqa: E402
+from devices.consumers import device_socket  # noqa: E402
 from gestures import consumers, uploads  # noqa: E402
+from sessions_app import handshake  # noqa: E402
 
 RAW_ROUTES = {("POST", uploads.PATH): uploads.upload}
 
@@ -21,8 +23,10 @@ application = ProtocolTypeRouter(
         "lifespan": lifespan.application,
         "websocket": URLRouter(
             [
-                path("ws/capture", consumers.capture_socket),  # type: ignore[arg-type]  # an ASGI application, no view
+                path("ws", device_socket),  # type: ignore[arg-type]  # an ASGI application, no view
+                path("ws/capture", consumers.capture_socket),  # type: ignore[arg-type]
                 path("camera_feed_worker/capture", consumers.capture_socket),  # type: ignore[arg-type]
+                re_path("", handshake.unknown_path),  # type: ignore[arg-type]
             ]
         ),
     }

@@ -6,15 +6,17 @@ from typing import Any
 import structlog
 
 from gestures import extractor
+from sessions_app import broadcast
 
 log = structlog.get_logger(__name__)
 
-STOP: tuple[Callable[[], Awaitable[None]], ...] = (extractor.stop,)
+STOP: tuple[Callable[[], Awaitable[None]], ...] = (extractor.stop, broadcast.stop)
 
 
 async def application(scope: dict[str, Any], receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:
     """Serve the one lifespan of this process."""
     await receive()  # lifespan.startup
+    broadcast.start()
     extractor.source()  # the workers warm up while the process is already serving
     await send({"type": "lifespan.startup.complete"})
     await receive()  # lifespan.shutdown

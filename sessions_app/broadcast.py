@@ -6,6 +6,7 @@ Callable from any thread, inside a transaction or outside; a failure is logged a
     versions_committed(outcomes)          the same, for versions of states that have been committed already
     to_user, to_all, to_admin             every connection of a user; all but admins; admins only (DEV-71, DEV-73)
     session_started, session_ended        the boundaries of a session (DEV-26, DEV-72)
+    notify_session(session_id, notice)    the processes that serve the session, not its clients
     revoked(found)                        tokens that are dead before their time (OPS-22, DEV-25)
 
 Code that lives on the event loop of a web process can hear what befalls a session:
@@ -113,6 +114,11 @@ def revoked(found: Sequence[Revoked]) -> None:
     _after_commit(hub.PROCESSES, Notice(REVOKED, {"revoked": [asdict(one) for one in found]}))
 
 
+def notify_session(session_id: str, notice: Notice) -> None:
+    """Tell the processes that have connections or listeners of the session; clients do not see it."""
+    _after_commit(hub.session(session_id), notice)
+
+
 def _heed(notice: Notice) -> None:
     """Take what another process revoked into this one's memory, before its sockets are looked through."""
     if notice.kind == REVOKED:
@@ -124,7 +130,11 @@ def _about(session: Session) -> dict[str, Any]:
 
 
 def _after_commit(audience: str, item: Item) -> None:
-    transaction.on_commit(partial(_tell, audience, item), robust=True)
+    # On the loop there is no transaction, and merely to ask for the connection would make one for each task.
+    if asyncio._get_running_loop() is None and transaction.get_connection().in_atomic_block:
+        transaction.on_commit(partial(_tell, audience, item), robust=True)
+    else:
+        _tell(audience, item)
 
 
 def _tell(audience: str, item: Item) -> None:

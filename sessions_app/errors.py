@@ -315,6 +315,12 @@ class DatabaseUnavailable(Unavailable):
     code, remedy = "DATABASE_UNAVAILABLE", "Repeat the request later."
 
 
+class Draining(Unavailable):
+    """This process is about to stop."""
+
+    code, remedy = "DRAINING", "Connect again: another process answers."
+
+
 class RedisUnavailable(Unavailable):
     """Redis does not answer; nothing has changed."""
 
@@ -452,3 +458,21 @@ class UnknownStrategy(Invalid):
     """A conflict is resolved by server_wins, client_wins or merge."""
 
     code, remedy = "UNKNOWN_STRATEGY", "Send one of the three, to the letter."
+
+
+class OriginRefused(Forbidden):
+    """A page of another origin may not open this socket."""
+
+    code, remedy = "ORIGIN_REFUSED", "Serve the page from this host, or have its origin added to ALLOWED_ORIGINS."
+
+
+class UnknownSubprotocol(Invalid):
+    """None of the offered subprotocols is known."""
+
+    code, remedy = "UNKNOWN_SUBPROTOCOL", "Offer baton.v1.json or baton.v1.proto, or none."
+
+
+class TokenExpiring(Unauthenticated):
+    """The access token ends soon, and the connection with it."""
+
+    code, remedy = "TOKEN_EXPIRING", "Refresh the token and send AUTH again."

@@ -11,6 +11,7 @@ from sessions_app.errors import DomainError
 from sessions_app.protocol import ENVELOPE_BYTES, MAX_MESSAGE_BYTES, Frame, MessageType
 
 MOST_PAYLOAD_BYTES: Final = MAX_MESSAGE_BYTES - ENVELOPE_BYTES
+HEARTBEAT_S: Final = 30  # between two of a client's heartbeats
 
 
 def heartbeat_ack(client_time: Any, *, at: int) -> Frame:
@@ -18,14 +19,46 @@ def heartbeat_ack(client_time: Any, *, at: int) -> Frame:
     return Frame(MessageType.HEARTBEAT_ACK, json=f'{{"server_time":{at},"client_time":{json.dumps(client_time)}}}')
 
 
-def error(problem: DomainError) -> Frame:
-    """ERROR (DEV-65). Whether the client may go on is decided by who closes the connection."""
+def auth_success(
+    *,
+    session_id: str | None,
+    user_id: str,
+    device_id: str | None,
+    connection_id: str,
+    expires_at: int | None,
+    position: tuple[str | None, int],
+    recovered: bool,
+    limits: dict[str, int],
+    is_admin: bool,
+) -> Frame:
+    """AUTH_SUCCESS (DEV-22, DEV-71); `position` is the state's epoch and seq, `expires_at` in Unix seconds."""
+    epoch, seq = position
+    payload = {
+        "session_id": session_id,
+        "user_id": user_id,
+        "device_id": device_id,
+        "connection_id": connection_id,
+        "new_token": None,
+        "expires_at": expires_at,
+        "heartbeat_interval": HEARTBEAT_S,
+        "version": seq,
+        "seq": seq,
+        "epoch": epoch,
+        "recovered": recovered,
+        "limits": limits,
+        **({"channel": "admin"} if is_admin else {}),
+    }
+    return Frame(MessageType.AUTH_SUCCESS, payload)
+
+
+def error(problem: DomainError, *, recoverable: bool = True) -> Frame:
+    """ERROR (DEV-65); not `recoverable` if the connection closes because of it."""
     payload: dict[str, Any] = {
         "code": problem.status,
         "error": problem.code,
         "message": problem.detail,
         "details": "",
-        "recoverable": problem.status != 500,
+        "recoverable": recoverable,
     }
     if problem.retry_after is not None:
         payload["retry_after"] = problem.retry_after
@@ -72,9 +105,14 @@ def admin_update(type: str, message: str, data: Any = None) -> Frame:
 def of_version(version: Any, snapshot: Any, *, origin: str | None = None) -> Frame:
     """What tells of a version: its STATE_UPDATE, or the state itself where that would be too long (DEV-40)."""
     frame = state_update(version, origin=origin)
-    if len(frame.json.encode()) <= MOST_PAYLOAD_BYTES:
+    if fits(frame):
         return frame
     return snapshot_response(snapshot, session_id=version.session_id, reason="resync", origin=origin)
+
+
+def fits(frame: Frame) -> bool:
+    """Whether the frame is short enough to be sent (DEV-40)."""
+    return len(frame.json) <= MOST_PAYLOAD_BYTES // 4 or len(frame.json.encode()) <= MOST_PAYLOAD_BYTES
 
 
 def state_update(version: Any, *, duplicate: bool = False, origin: str | None = None) -> Frame:

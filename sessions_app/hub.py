@@ -25,6 +25,8 @@ PROCESS_ID = secrets.token_hex(8)
 # Audiences: who an item is for. Only sessions have a channel of their own; the others every process hears.
 ALL, ADMIN, PROCESSES = "all", "admin", "processes"
 
+LOOK_AGAIN = "look_again"  # the notice that frames of a session were lost on their way to Redis
+
 Item = Frame | Notice
 
 log = structlog.get_logger(__name__)
@@ -33,9 +35,11 @@ log = structlog.get_logger(__name__)
 class Connected(Member, Protocol):
     """An authenticated socket."""
 
-    session_id: str | None
     user_id: str
-    is_admin: bool
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether it is on the admin channel."""
 
 
 class Hub:
@@ -46,7 +50,9 @@ class Hub:
         self.loop = asyncio.get_running_loop()
         self.connections: set[Connected] = set()
         self.feeds: dict[str, Feed] = {}
-        self.noticed: list[Callable[[Notice], None]] = []  # who acts on notices to everyone
+        self.noticed: list[Callable[[Notice], None]] = []  # who acts on notices
+        self.expect: Callable[[Feed], None] = lambda feed: None  # a frame waits for others (gaps.py)
+        self.look: Callable[[list[Feed]], None] = lambda feeds: None  # frames may be missing (gaps.py)
         self.bus = Bus(receive=self._received, returned=self._returned)
         self._thread = threading.get_ident()
         self._inbox: deque[tuple[str, Item]] = deque()
@@ -114,6 +120,11 @@ class Hub:
             return
         if isinstance(item, Frame):
             feed.deliver(item)
+            if feed.order.is_waiting and feed.order.is_known:
+                self.expect(feed)
+            return
+        if item.kind == LOOK_AGAIN:
+            self.look([feed])
             return
         feed.notify(item)
         for acts in self.noticed:
@@ -148,6 +159,11 @@ class Hub:
 
     def _returned(self, lost: set[str]) -> None:
         """Redis is back: what was committed meanwhile is to be looked up, here and by whoever missed our frames."""
+        for missed in lost:
+            audience = missed.split(":", 2)[2]
+            if audience.startswith("session:"):
+                self.bus.publish(missed, encode(audience, Notice(LOOK_AGAIN, {})))
+        self.look(list(self.feeds.values()))
 
 
 def session(session_id: str) -> str:

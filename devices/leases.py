@@ -1,0 +1,260 @@
+"""Door to Redis for presence: one lease per (session, device), held by a connection (DEV-27, DEV-32).
+
+    baton:presence:<session>    hash: device to "<connection> <last seen, ms> <reason> <what it says of itself, JSON>"
+    baton:leases                zset: "<session> <device>" by the end of the lease, ms
+    baton:connections:<user>    zset: connection by the end of its lease, ms
+
+The reason is what DEVICE_LEFT will say if nobody renews: `timeout`, or `lost` during the grace after a lost socket.
+Every change compares the holder's connection_id first, so a late farewell of an old socket changes nothing.
+"""
+
+import secrets
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
+
+import orjson
+import redis
+from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from sessions_app.errors import RedisUnavailable
+
+LEASES: Final = "baton:leases"
+GENERATION: Final = "baton:generation"
+_AWAY_S = 1.0  # after a failure the next callers do not wait for another one
+
+_TAKE = """
+local now, till, device, connection = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
+local held = redis.call('HGET', KEYS[1], device)
+local before = held and string.match(held, '^%S+') or ''
+if before ~= '' then redis.call('ZREM', KEYS[3], before) end
+if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[6]) then
+  if before ~= '' then redis.call('ZADD', KEYS[3], till, before) end
+  return {'full', ''}
+end
+local member = ARGV[7]
+local ends = tonumber(redis.call('ZSCORE', KEYS[2], member) or '0')
+redis.call('HSET', KEYS[1], device, connection .. ' ' .. now .. ' timeout ' .. ARGV[5])
+redis.call('ZADD', KEYS[2], till, member)
+redis.call('ZADD', KEYS[3], till, connection)
+if before == '' then return {'new', ''} end
+if ends <= now then return {'expired', string.match(held, '^%S+ %S+ (%S+)')} end
+return {'taken', before}
+"""
+
+# For each lease: session key, user key, device, connection, last seen, end, description, member of LEASES.
+_RENEW = """
+local lost, made = {}, {}
+for i = 1, #ARGV, 6 do
+  local n = (i - 1) / 6 * 2
+  local presence, connections = KEYS[n + 2], KEYS[n + 3]
+  local device, connection, seen, till, says, member = unpack(ARGV, i, i + 5)
+  local held = redis.call('HGET', presence, device)
+  if held and string.match(held, '^%S+') ~= connection then
+    lost[#lost + 1] = connection
+  else
+    if not held then made[#made + 1] = connection end
+    redis.call('HSET', presence, device, connection .. ' ' .. seen .. ' timeout ' .. says)
+    redis.call('ZADD', KEYS[1], till, member)
+    redis.call('ZADD', connections, till, connection)
+  end
+end
+return {lost, made}
+"""
+
+_END = """
+local held = redis.call('HGET', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[2])
+if not held or string.match(held, '^%S+') ~= ARGV[2] then return 0 end
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[3])
+return 1
+"""
+
+_GRACE = """
+local held = redis.call('HGET', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[2])
+if not held then return 0 end
+local connection, seen, says = string.match(held, '^(%S+) (%S+) %S+ (.*)$')
+if connection ~= ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], connection .. ' ' .. seen .. ' lost ' .. says)
+redis.call('ZADD', KEYS[2], ARGV[4], ARGV[3])
+return 1
+"""
+
+_CLAIM = """
+local ends = redis.call('ZSCORE', KEYS[2], ARGV[3])
+if not ends or tonumber(ends) > tonumber(ARGV[2]) then return '' end
+local held = redis.call('HGET', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[3])
+redis.call('HDEL', KEYS[1], ARGV[1])
+return held and string.match(held, '^%S+ %S+ (%S+)') or ''
+"""
+
+_FORGET = """
+local held = redis.call('HGET', KEYS[1], ARGV[1])
+redis.call('HDEL', KEYS[1], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[2])
+return held and string.match(held, '^%S+') or ''
+"""
+
+
+class Holder(NamedTuple):
+    """Who holds a lease: one connection of one device in one session."""
+
+    session_id: str
+    user_id: str
+    device_id: str
+    connection_id: str
+
+
+class Lease(NamedTuple):
+    """A lease as it stands; `last_seen` in Unix seconds."""
+
+    device_id: str
+    connection_id: str
+    last_seen: float
+    says: dict[str, Any]
+
+
+class Taken(NamedTuple):
+    """What taking a lease met: `new`, `taken` from connection `before`, `expired` for the reason `before`, `full`."""
+
+    outcome: str
+    before: str
+
+
+class Renewed(NamedTuple):
+    """Connections whose lease another one holds, and those whose lease was gone and had to be made anew."""
+
+    lost: list[str]
+    made: list[str]
+
+
+def take(holder: Holder, says: dict[str, Any], *, at: float, until: float, most: int) -> Taken:
+    """Make `holder` the one live connection of its device. Raises RedisUnavailable."""
+    arguments = [_ms(at), _ms(until), holder.device_id, holder.connection_id, orjson.dumps(says), most, _member(holder)]
+    outcome, before = _run(_TAKE, [*_keys(holder)], arguments)
+    return Taken(outcome.decode(), before.decode())
+
+
+def renew(held: Iterable[tuple[Holder, dict[str, Any], float]], *, ttl_s: float) -> Renewed:
+    """Let leases last `ttl_s` from each one's last sign of life, in Unix seconds. Raises RedisUnavailable."""
+    keys, arguments = [LEASES], []
+    for holder, says, seen in held:
+        presence, _, connections = _keys(holder)
+        keys += [presence, connections]
+        arguments += [holder.device_id, holder.connection_id, _ms(seen), _ms(seen + ttl_s), orjson.dumps(says)]
+        arguments.append(_member(holder))
+    lost, made = _run(_RENEW, keys, arguments) if arguments else ((), ())
+    return Renewed([one.decode() for one in lost], [one.decode() for one in made])
+
+
+def end(holder: Holder) -> bool:
+    """Give the lease back; whether `holder` still had it. Raises RedisUnavailable."""
+    return bool(_run(_END, _keys(holder), [holder.device_id, holder.connection_id, _member(holder)]))
+
+
+def grace(holder: Holder, *, until: float) -> bool:
+    """Let the lease of a lost socket last until then; whether `holder` still had it. Raises RedisUnavailable."""
+    arguments = [holder.device_id, holder.connection_id, _member(holder), _ms(until)]
+    return bool(_run(_GRACE, _keys(holder), arguments))
+
+
+def claim(session_id: str, device_id: str, *, at: float) -> str | None:
+    """End a lease that has run out, for exactly one caller; the reason for it, None for all others.
+
+    Raises RedisUnavailable.
+    """
+    member = f"{session_id} {device_id}"
+    reason = _run(_CLAIM, [_presence(session_id), LEASES], [device_id, _ms(at), member])
+    return reason.decode() or None
+
+
+def forget(session_id: str, device_id: str) -> str | None:
+    """End a lease whoever holds it; the connection that did. Raises RedisUnavailable."""
+    holder = _run(_FORGET, [_presence(session_id), LEASES], [device_id, f"{session_id} {device_id}"])
+    return holder.decode() or None
+
+
+def due(*, at: float, most: int) -> list[tuple[str, str]]:
+    """Sessions and devices whose lease has run out. Raises RedisUnavailable."""
+    found = _call("zrangebyscore", LEASES, "-inf", _ms(at), start=0, num=most)
+    return [tuple(member.decode().split(" ", 1)) for member in found]
+
+
+def of_session(session_id: str) -> list[Lease]:
+    """The leases of a session. Raises RedisUnavailable."""
+    return [_lease(device.decode(), held) for device, held in _call("hgetall", _presence(session_id)).items()]
+
+
+def generation() -> str:
+    """A name that changes when Redis loses its memory. Raises RedisUnavailable."""
+    _call("set", GENERATION, secrets.token_hex(8), nx=True)
+    return str((_call("get", GENERATION) or b"").decode())
+
+
+def _lease(device_id: str, held: bytes) -> Lease:
+    connection_id, seen, _, says = held.split(b" ", 3)
+    return Lease(device_id, connection_id.decode(), int(seen) / 1000, orjson.loads(says))
+
+
+def _keys(holder: Holder) -> list[str]:
+    return [_presence(holder.session_id), LEASES, f"baton:connections:{holder.user_id}"]
+
+
+def _presence(session_id: str) -> str:
+    return f"baton:presence:{session_id}"
+
+
+def _member(holder: Holder) -> str:
+    return f"{holder.session_id} {holder.device_id}"
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)
+
+
+class _Door:
+    """The client, its scripts, and until when Redis counts as away."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.client = redis.Redis.from_url(
+            url, socket_connect_timeout=0.5, socket_timeout=1.0, retry=Retry(NoBackoff(), 0)
+        )
+        self.scripts = {
+            text: self.client.register_script(text) for text in (_TAKE, _RENEW, _END, _GRACE, _CLAIM, _FORGET)
+        }
+        self.away_until = 0.0
+
+
+_doors: dict[str, _Door] = {}
+
+
+def _door() -> _Door:
+    door = _doors.get(settings.REDIS_URL) or _doors.setdefault(settings.REDIS_URL, _Door(settings.REDIS_URL))
+    if door.away_until > time.monotonic():
+        raise RedisUnavailable
+    return door
+
+
+def _run(script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+    door = _door()
+    return _tried(door, lambda: door.scripts[script](keys=keys, args=arguments))
+
+
+def _call(command: str, *arguments: Any, **options: Any) -> Any:
+    door = _door()
+    return _tried(door, lambda: getattr(door.client, command)(*arguments, **options))
+
+
+def _tried(door: _Door, call: Any) -> Any:
+    try:
+        return call()
+    except (redis.RedisError, OSError) as error:
+        door.away_until = time.monotonic() + _AWAY_S
+        raise RedisUnavailable from error

@@ -1,0 +1,143 @@
+"""Who is connected: a lease in Redis that ages (DEV-27 to DEV-34). Nothing here is recorded; only the telling lasts.
+
+With Redis away each process tells what it sees of its own sockets, and settles the leases when Redis is back.
+"""
+
+import datetime as dt
+import threading
+from collections.abc import Iterable
+from typing import Any, Final
+
+import structlog
+from django.conf import settings
+
+from devices import leases
+from devices.errors import TooManyConnections
+from devices.leases import Holder, Lease
+from devices.models import Device
+from sessions_app import broadcast, clock, frames
+from sessions_app.errors import RedisUnavailable
+from sessions_app.protocol import Notice
+
+GRACE_S: Final = 15.0  # DEV-30
+SWEEP_S: Final = 10.0  # DEV-28
+FENCED: Final = "fenced"  # the notice that a connection has lost its lease
+MOST_PER_SWEEP: Final = 1000
+
+LOST: Final = "lost"  # reasons of DEVICE_LEFT (DEV-30) that are decided here
+CLOSED: Final = "closed"
+
+DeviceInfo = dict[str, Any]
+
+log = structlog.get_logger(__name__)
+_owed: list[Holder] = []  # leases to give back when Redis returns
+_owed_lock = threading.Lock()
+
+
+def join(holder: Holder, says: dict[str, Any], *, replaced_here: str | None) -> None:
+    """Take the device's lease, and tell the others what that changes. Raises TooManyConnections.
+
+    `replaced_here` is the device's older connection in this process, which is all there is to know without Redis.
+    """
+    at = clock.now().timestamp()
+    try:
+        taken = leases.take(
+            holder, says, at=at, until=at + settings.PRESENCE_TTL_S, most=settings.WS_MAX_CONNECTIONS_PER_USER
+        )
+    except RedisUnavailable:
+        taken = leases.Taken("taken" if replaced_here else "new", replaced_here or "")
+    if taken.outcome == "full":
+        raise TooManyConnections
+    if taken.outcome == "taken":
+        broadcast.notify_session(
+            holder.session_id, Notice(FENCED, {"session_id": holder.session_id, "connection_id": taken.before})
+        )
+        return
+    if taken.outcome == "expired":
+        broadcast.to_session(holder.session_id, frames.device_left(holder.device_id, taken.before))
+    tell_joined(holder, says)
+
+
+def tell_joined(holder: Holder, says: dict[str, Any]) -> None:
+    """DEVICE_JOINED to the others."""
+    lease = Lease(holder.device_id, holder.connection_id, clock.now().timestamp(), says)
+    broadcast.to_session(holder.session_id, frames.device_joined(described(holder.session_id, lease)))
+
+
+def leave(holder: Holder, reason: str) -> None:
+    """Give the lease back and tell the others; after a lost socket, only once the grace is over."""
+    try:
+        if reason == LOST:
+            leases.grace(holder, until=clock.now().timestamp() + GRACE_S)
+            return
+        was_holder = leases.end(holder)
+    except RedisUnavailable:
+        with _owed_lock:
+            _owed.append(holder)
+        was_holder = True
+    if was_holder:
+        broadcast.to_session(holder.session_id, frames.device_left(holder.device_id, reason))
+
+
+def end_if_over(session_id: str, device_id: str) -> None:
+    """Announce a device whose lease has run out; of all who try, one does (DEV-28). Raises RedisUnavailable."""
+    reason = leases.claim(session_id, device_id, at=clock.now().timestamp())
+    if reason:
+        broadcast.to_session(session_id, frames.device_left(device_id, reason))
+
+
+def sweep() -> int:
+    """Announce every device whose lease has run out; how many there were. Raises RedisUnavailable."""
+    with _owed_lock:
+        owed, _owed[:] = _owed[:], []
+    for holder in owed:
+        leases.end(holder)
+    due = leases.due(at=clock.now().timestamp(), most=MOST_PER_SWEEP)
+    for session_id, device_id in due:
+        end_if_over(session_id, device_id)
+    return len(due)
+
+
+def online(session_id: str, *, seen_here: Iterable[Lease] = ()) -> list[DeviceInfo]:
+    """The connected devices, those in grace included (DEV-52); without Redis those that are connected here."""
+    try:
+        held = {lease.device_id: lease for lease in leases.of_session(session_id)}
+    except RedisUnavailable:
+        held = {}
+    for lease in seen_here:
+        known = held.get(lease.device_id)
+        if known is None or known.connection_id == lease.connection_id:
+            held[lease.device_id] = lease
+    found = [described(session_id, lease) for lease in held.values()]
+    return sorted(found, key=lambda info: (info["connected_at"], info["device_id"]))
+
+
+def described(session_id: str, lease: Lease) -> DeviceInfo:
+    """A connected device as clients see it (DEV-34)."""
+    return {
+        "device_id": lease.device_id,
+        "device_type": lease.says.get("device_type"),
+        "device_name": lease.says.get("device_name"),
+        "os_version": lease.says.get("os_version"),
+        "app_version": lease.says.get("app_version"),
+        "session_id": session_id,
+        "user_id": lease.says["user_id"],
+        "connected_at": lease.says["connected_at"],
+        "last_seen": clock.stamp(dt.datetime.fromtimestamp(lease.last_seen, dt.UTC)),
+        "is_online": True,
+        "connection_id": lease.connection_id,
+    }
+
+
+def described_offline(device: Device, user_id: str) -> DeviceInfo:
+    """A known device that is not connected."""
+    return {
+        "device_id": device.device_id,
+        **device.described(),
+        "session_id": device.session_id,
+        "user_id": user_id,
+        "connected_at": device.connected_at and clock.stamp(device.connected_at),
+        "last_seen": clock.stamp(device.last_seen),
+        "is_online": False,
+        "connection_id": None,
+    }
