@@ -6,6 +6,7 @@ from django.views.generic import RedirectView
 
 from config import docs, health
 from gestures import views as captures
+from routing import golf_views as golf
 from sessions_app import state_views, token_views, views
 
 handler400 = "config.errors.bad_request"
@@ -40,6 +41,13 @@ urlpatterns = [
     path("camera_feed_worker/captures", captures.Captures.as_view()),
     path("camera_feed_worker/captures/<str:record_id>", captures.Capture.as_view()),
     path("camera_feed_worker/captures/<str:record_id>/features.npz", captures.CaptureFeatures.as_view()),
+    # Golf
+    path("api/session/start", golf.StartHole.as_view()),
+    path("api/session/set_ball_location", golf.SetBallLocation.as_view()),
+    path("api/session/set_cup_location", golf.SetCupLocation.as_view()),
+    path("api/session/end", golf.EndHole.as_view()),
+    path("api/session/<str:session_id>", golf.ReadHole.as_view()),
+    path("api/datasets", golf.ListDatasets.as_view()),
     # Staff
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),

@@ -7,5 +7,7 @@ class RoutingApp(AppConfig):
     name = "routing"
 
     def ready(self) -> None:
-        """Register the checks of the golf settings."""
-        from routing import golf_checks  # noqa: F401  # registers itself
+        """Register the checks of the golf settings, and what golf adds to the clean-up of sessions."""
+        from routing import golf_checks, golf_cleanup  # noqa: F401  # the checks register themselves
+
+        golf_cleanup.register()

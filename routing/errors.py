@@ -1,8 +1,36 @@
 """The leaves of routing's errors: a kind, a stable code, the meaning and what to do about it."""
 
-from sessions_app.errors import DomainError, Invalid, NotFound, Unavailable
+from sessions_app.errors import (
+    Conflict,
+    DomainError,
+    Forbidden,
+    Gone,
+    Invalid,
+    NotFound,
+    Unavailable,
+    UpstreamFailed,
+    UpstreamTimeout,
+)
 
 # Golf (advice.md section 10)
+
+
+class UnsupportedContractVersion(Invalid):
+    """This contract_version is not spoken here; `supported` lists those that are."""
+
+    code, remedy = "UNSUPPORTED_CONTRACT_VERSION", "Send a version of `supported`."
+
+
+class BallLocationRequired(Invalid):
+    """Neither the session nor the request says where the ball lies."""
+
+    code, remedy = "BALL_LOCATION_REQUIRED", "Set the ball location, or send ball_wgs84."
+
+
+class SessionMismatch(Invalid):
+    """course_id or hole_id is not that of the session."""
+
+    code, remedy = "SESSION_MISMATCH", "Leave them out, or start a session for that hole."
 
 
 class TransformFailed(Invalid):
@@ -11,10 +39,40 @@ class TransformFailed(Invalid):
     code, remedy = "TRANSFORM_FAILED", "Check the position and the course."
 
 
+class CompetitionLocked(Forbidden):
+    """The hole was started in competition mode, which holds to its end."""
+
+    code, remedy = "COMPETITION_LOCKED", "Leave competition_mode out."
+
+
 class DatasetNotFound(NotFound):
     """No green is registered for this course and hole."""
 
     code, remedy = "DATASET_NOT_FOUND", "Choose a hole that GET /api/datasets lists."
+
+
+class HoleAlreadyStarted(Conflict):
+    """The session plays a hole already."""
+
+    code, remedy = "HOLE_ALREADY_STARTED", "End that hole first, or use it."
+
+
+class SessionConflict(Conflict):
+    """Others kept changing this hole; nothing was written."""
+
+    code, remedy = "SESSION_CONFLICT", "Repeat the request."
+
+
+class RequestIdReused(Conflict):
+    """This request_id was used with another body in this session."""
+
+    code, remedy = "REQUEST_ID_REUSED", "Give every request an id of its own."
+
+
+class SessionExpired(Gone):
+    """The hole has not been used for too long."""
+
+    code, remedy = "SESSION_EXPIRED", "Start the hole anew."
 
 
 class DatasetInvalid(DomainError):
@@ -28,3 +86,58 @@ class RegistryUnavailable(Unavailable):
     """The registry of greens could not be read at start."""
 
     code, remedy = "REGISTRY_UNAVAILABLE", "Tell the operator to run manage.py check_datasets and to restart."
+
+
+class StoreUnavailable(Unavailable):
+    """The store of hole state does not answer; nothing has changed."""
+
+    code, remedy = "STORE_UNAVAILABLE", "Repeat the request later."
+
+
+class SolverNotConfigured(Unavailable):
+    """No putt solver is configured."""
+
+    code, remedy = "SOLVER_NOT_CONFIGURED", "Tell the operator to set PUTT_SOLVER_URL."
+    retry_after_s = 60
+
+
+class CircuitOpen(Unavailable):
+    """The solver failed too often just now and is left alone for some seconds."""
+
+    code, remedy = "CIRCUIT_OPEN", "Wait for the seconds in Retry-After."
+
+
+class SolverRejected(Invalid):
+    """The solver refused the putt; `downstream_code` says why."""
+
+    code, remedy = "SOLVER_REJECTED", "Check ball and cup."
+
+
+class SolverUnknown(NotFound):
+    """The solver does not know this green; `downstream_code` says why."""
+
+    code, remedy = "SOLVER_REJECTED", "Tell the operator: server and solver need the same registry."
+
+
+class SolverAuthFailed(UpstreamFailed):
+    """The solver refused this server's key."""
+
+    code, remedy = "SOLVER_AUTH_FAILED", "Tell the operator to check PUTT_SOLVER_API_KEY."
+
+
+class SolverBadResponse(UpstreamFailed):
+    """The solver's answer breaks its contract."""
+
+    code, remedy = "SOLVER_BAD_RESPONSE", "Tell the operator."
+
+
+class SolverUnavailable(UpstreamFailed):
+    """The solver does not answer, or answers that it cannot."""
+
+    code, remedy = "SOLVER_UNAVAILABLE", "Repeat the request later."
+
+
+class SolverTimeout(UpstreamTimeout):
+    """The solver took too long."""
+
+    code, remedy = "SOLVER_TIMEOUT", "Repeat the request later."

@@ -50,6 +50,7 @@ class Memory:
     reported_confidence: float = 0.0
     candidate: Surface | None = None
     candidate_confidence: float = 0.0
+    margin_m: float | None = None
     streak: int = 0
     needed: int = 0
     last: Sample | None = None
@@ -78,6 +79,7 @@ def step(memory: Memory, candidate: Candidate, sample: Sample, *, damping: Dampi
         memory,
         candidate=candidate.state,
         candidate_confidence=candidate.confidence,
+        margin_m=candidate.margin_m,
         last=sample,
         last_timed_at=sample.at or memory.last_timed_at,
     )

@@ -12,6 +12,8 @@ from typing import Any
 
 from sessions_app.errors import FieldError, FieldErrors, FieldInvalid, FieldMissing, FieldUnknown
 
+KEY_FORM = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
+REQUEST_ID_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 Check = Callable[[Any, str], Iterator[FieldError]]
 
 
@@ -151,8 +153,8 @@ def _invalid(path: str, detail: str) -> FieldError:
     return FieldError(path or "body", FieldInvalid.code, detail)
 
 
-KEY = text(r"[a-z0-9][a-z0-9_-]{0,63}")
-REQUEST_ID = text(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+KEY = text(KEY_FORM.pattern)
+REQUEST_ID = text(REQUEST_ID_FORM.pattern)
 POINT = closed({"x_m": number(), "y_m": number()})
 WGS84 = closed({"lat": number(-90, 90), "lon": number(-180, 180)})
 STIMP = also(
