@@ -13,6 +13,11 @@ if "BATON_TEST_SERVERS" not in os.environ:
     raise pytest.UsageError("Start the tests with ./test: it brings PostgreSQL and Redis.")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keys of this run cannot meet those of another (OPS-13)."""
+    settings.CACHES["default"]["KEY_PREFIX"] = os.environ.get("REDIS_SESSION_PREFIX", "")
+
+
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Ask the servers of the settings who they are, before the first test."""
     postgres_kind, redis_kind = os.environ["BATON_TEST_SERVERS"].split(",")

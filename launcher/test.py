@@ -5,7 +5,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -29,14 +29,17 @@ def main(arguments: list[str]) -> int:
     supervisor = Supervisor()
     supervisor.listen()
     with _folder() as place:
+        wanted = _wanted()
         try:
-            found = servers.start(supervisor, _wanted(), place, durable=False)
+            found = servers.start(supervisor, wanted, place, durable=False)
             pytest = Command("pytest", (PYTHON, "-m", "pytest", *arguments), _env(found, place.path), ROOT)
             return supervisor.foreground(pytest)
         except StopRequested:
             return 130
         finally:
             supervisor.stop()
+            if url := wanted.get("REDIS_URL"):
+                _empty(url)
 
 
 @contextmanager
@@ -69,6 +72,12 @@ def _wanted() -> dict[str, str]:
     return said
 
 
+def _empty(url: str) -> None:
+    """Leave the user's Redis as it was: the database was empty before."""
+    with suppress(redis.RedisError), redis.Redis.from_url(url) as client:
+        client.flushdb()
+
+
 def _env(found: Servers, folder: Path) -> dict[str, str]:
     """An environment in which nothing of the user's own settings is left and every path is below `folder`."""
     ours = environment.setting_names() - USERS_OWN
@@ -83,6 +92,7 @@ def _env(found: Servers, folder: Path) -> dict[str, str]:
         "DATA_ROOT": str(folder / "data"),
         "LOG_ROOT": str(folder / "logs"),
         "DEBUG_BUNDLE_DIR": str(folder / "debug_bundles"),
+        "REDIS_SESSION_PREFIX": f"test-{secrets.token_hex(4)}",
         "TMPDIR": str(folder / "tmp"),
         "BATON_TEST_SERVERS": f"{found.postgres.kind},{found.redis.kind}",
     }
