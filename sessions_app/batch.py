@@ -7,9 +7,10 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 
 import orjson
+from django.conf import settings
 from django.db import IntegrityError
 
-from sessions_app import answers, clock, documents, ids, patches, sessions, statestore
+from sessions_app import answers, clock, documents, ids, patches, preconditions, sessions, statestore
 from sessions_app.errors import (
     DomainError,
     OpIdReused,
@@ -19,7 +20,7 @@ from sessions_app.errors import (
     SnapshotNotFound,
     VersionConflict,
 )
-from sessions_app.held import Held
+from sessions_app.held import Held, Moment
 from sessions_app.idempotency import Memory
 from sessions_app.operations import Operation, Outcome
 from sessions_app.versions import Version
@@ -35,7 +36,8 @@ class Batch:
         # Keys are locked before sessions, in every process, so that no two batches wait for each other.
         self._memory = Memory((operation.repeat for operation in operations if operation.repeat), clock.now())
         self._held = _load({operation.session_id for operation in operations})
-        self._at = clock.now()  # taken under the locks, so that times rise with versions
+        at = clock.now()  # taken under the locks, so that times rise with versions
+        self._now = Moment(at, at + dt.timedelta(seconds=settings.SNAPSHOT_TTL_S))
         self._made_by_op = _versions_by_op(operations)
 
     def perform(self, operation: Operation) -> Outcome:
@@ -45,9 +47,10 @@ class Batch:
             return Outcome(operation=operation, answer=answer)
         if version := self._made_before(operation):
             return Outcome(operation=operation, version=version, duplicate=True)
-        held = _writable(held, operation, self._at)
-        operation.precondition.check(held.etag)
-        outcome = _resolve(held, operation, self._at) or _write(held, operation, self._at)
+        held = _writable(held, operation, self._now.at)
+        if operation.precondition is not preconditions.NONE:
+            operation.precondition.check(held.etag)
+        outcome = _resolve(held, operation, self._now) or _write(held, operation, self._now)
         try:
             self._accept(held, outcome)
         except IntegrityError:
@@ -62,8 +65,8 @@ class Batch:
         """Write the new versions, states and kept answers."""
         held = [one for one in self._held.values() if one.made]
         if held:
-            idle_since = self._at - ACTIVITY_NOTED_EVERY
-            statestore.write(held, at=self._at, touched=[h.session_id for h in held if h.last_activity_at < idle_since])
+            idle_since = self._now.at - ACTIVITY_NOTED_EVERY
+            statestore.write(held, self._now, touched=[h.session_id for h in held if h.last_activity_at < idle_since])
         self._memory.save()
 
     def remember(self) -> None:
@@ -77,12 +80,14 @@ class Batch:
             opens = isinstance(operation.write, Replace) and ids.is_canonical_uuid(operation.session_id)
             if not opens or operation.user_id is None:
                 raise SessionNotFound
-            return Held.unopened(operation.session_id, operation.user_id, self._at)
+            return Held.unopened(operation.session_id, operation.user_id, self._now.at)
         if operation.user_id not in (None, held.user_id) or not operation.by.may_act_for(held.user_id):
             raise SessionNotFound
         return held
 
     def _made_before(self, operation: Operation) -> Version | None:
+        if operation.op_id is None:
+            return None
         version = self._made_by_op.get((operation.session_id, operation.device_id, operation.op_id))
         if version is not None and version.op_digest != operation.write.digest:
             raise OpIdReused
@@ -121,7 +126,7 @@ def _versions_by_op(operations: Iterable[Operation]) -> dict[tuple[str, str | No
 
 def _writable(held: Held, operation: Operation, at: dt.datetime) -> Held:
     """The state the operation meets. Raises SnapshotNotFound, SessionAlreadyClosed, SnapshotExpired."""
-    if held.snapshot is None and isinstance(operation.write, Resolve):
+    if held.state is None and isinstance(operation.write, Resolve):
         raise SnapshotNotFound
     if not held.is_active:
         raise SessionAlreadyClosed
@@ -132,7 +137,7 @@ def _writable(held: Held, operation: Operation, at: dt.datetime) -> Held:
     return held.anew()
 
 
-def _resolve(held: Held, operation: Operation, at: dt.datetime) -> Outcome | None:
+def _resolve(held: Held, operation: Operation, now: Moment) -> Outcome | None:
     """The outcome of a resolution; None for any other write."""
     write = operation.write
     if not isinstance(write, Resolve):
@@ -140,20 +145,20 @@ def _resolve(held: Held, operation: Operation, at: dt.datetime) -> Outcome | Non
     base = held.document_at(write.seen_version) if write.seen_version else None
     result, resolution = write.resolve(held.document, base)
     changes = result.checksum != held.document.checksum
-    version = held.append(operation, patches.between(held.document, result), at) if changes else None
+    version = held.append(operation, patches.between(held.document, result), now) if changes else None
     return Outcome(
         operation=operation, snapshot=held.snapshot, version=version, resolution=resolution, base_known=base is not None
     )
 
 
-def _write(held: Held, operation: Operation, at: dt.datetime) -> Outcome:
+def _write(held: Held, operation: Operation, now: Moment) -> Outcome:
     """The outcome of any write but a resolution. Raises VersionConflict, and what the write's own change() raises."""
     write = operation.write
     if not write.fits(held.version):
-        if held.snapshot and isinstance(write, Replace) and write.restates(held.version, held.document.checksum):
+        if held.state and isinstance(write, Replace) and write.restates(held.version, held.document.checksum):
             return Outcome(operation=operation, snapshot=held.snapshot)
         raise _conflict(held, operation)
-    version = held.append(operation, write.change(held.document), at)
+    version = held.append(operation, write.change(held.document), now)
     return Outcome(operation=operation, snapshot=held.snapshot, version=version)
 
 
@@ -173,7 +178,7 @@ def _conflict(held: Held, operation: Operation) -> VersionConflict:
         conflict={
             "server_version": held.version,
             "client_version": write.client_version,
-            "epoch": held.snapshot.epoch if held.snapshot else None,
+            "epoch": held.epoch,
             "server_state": orjson.Fragment(held.document.canonical),
             "server_checksum": held.document.checksum,
             "conflicting_keys": sorted(keys),

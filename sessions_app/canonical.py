@@ -6,8 +6,7 @@ A Document holds the canonical bytes of each root member, so an update of one ke
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import rfc8785
@@ -24,8 +23,7 @@ _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(NamedTuple):
     """One state: each root key's canonical `"key":value`, in canonical order, and what they make. Never changed."""
 
     members: Mapping[str, bytes]
@@ -44,7 +42,8 @@ class Document:
 
     def pick(self, keys: Collection[str]) -> bytes:
         """The canonical object of those of `keys` that the state has."""
-        return _joined(self.members[key] for key in _ordered([key for key in keys if key in self.members]))
+        members = self.members
+        return _joined([members[key] for key in _ordered([key for key in keys if key in members])])
 
     def differing(self, other: "Document") -> set[str]:
         """The root keys whose values differ; an absent key differs from any value."""
@@ -53,11 +52,10 @@ class Document:
     def replacing(self, changed: Mapping[str, bytes], deleted: Collection[str] = ()) -> "Document":
         """The state with encoded members set and keys removed. Raises StateTooLarge."""
         members = {**self.members, **changed}
+        is_ordered = len(members) == len(self.members)  # a new key would stand at the end
         for key in deleted:
             members.pop(key, None)
-        if members.keys() - self.members.keys():
-            members = {key: members[key] for key in _ordered(members)}
-        return _document(members)
+        return _document(members if is_ordered else {key: members[key] for key in _ordered(members)})
 
 
 def document(data: Mapping[str, Any]) -> Document:
@@ -131,6 +129,8 @@ def _names(data: Mapping[str, Any]) -> list[str]:
 
 def _ordered(names: Collection[str]) -> list[str]:
     # Only names beyond ASCII can sort differently by code point and by UTF-16 code unit.
+    if len(names) < 2:
+        return list(names)
     return sorted(names) if "".join(names).isascii() else sorted(names, key=_utf16)
 
 

@@ -2,8 +2,7 @@
 
 import datetime as dt
 import uuid
-
-from django.conf import settings
+from typing import Final, NamedTuple
 
 from sessions_app import history
 from sessions_app.canonical import EMPTY, Document, stored
@@ -11,7 +10,16 @@ from sessions_app.models import Session
 from sessions_app.operations import Operation
 from sessions_app.patches import Change
 from sessions_app.statestore import LoadedState, LockedSession
-from sessions_app.versions import Snapshot, Version, oldest_kept, packed, unpacked
+from sessions_app.versions import Snapshot, Version, etag, oldest_kept, packed, unpacked
+
+ACTIVE: Final[str] = Session.Status.ACTIVE.value
+
+
+class Moment(NamedTuple):
+    """When a batch is done, and until when the states it writes live."""
+
+    at: dt.datetime
+    expires_at: dt.datetime
 
 
 class Held:
@@ -20,17 +28,19 @@ class Held:
     def __init__(
         self,
         session: LockedSession,
-        snapshot: Snapshot | None = None,
+        state: LoadedState | None = None,
         document: Document = EMPTY,
         *,
         is_stored: bool = False,
         is_unopened: bool = False,
     ) -> None:
-        self._session = session
-        self.snapshot = snapshot
-        self.document = document
+        self.session_id, self.user_id, status, self.last_activity_at = session
+        self.is_active = status == ACTIVE
         self.is_stored = is_stored  # whether there is a row of a state to replace
         self.is_unopened = is_unopened
+        self.state: LoadedState | Snapshot | None = state
+        self.version = state.version if state else 0
+        self.document = document
         self.data = b""  # what to store for the newest document made
         self.made: list[Version] = []
         self._documents = [document]  # from the loaded version on
@@ -42,71 +52,61 @@ class Held:
         if state is None:
             return cls(session)
         document = known if state.data is None and known else stored(unpacked(state.data or b"", state.size_bytes))
-        return cls(session, state.snapshot(session.user_id, document.canonical), document, is_stored=True)
+        return cls(session, state, document, is_stored=True)
 
     @classmethod
     def unopened(cls, session_id: str, user_id: str, at: dt.datetime) -> "Held":
         """A session that its first accepted write will open (STA-5)."""
-        return cls(LockedSession(session_id, user_id, Session.Status.ACTIVE, at), is_unopened=True)
+        return cls(LockedSession(session_id, user_id, ACTIVE, at), is_unopened=True)
 
     def anew(self) -> "Held":
         """The session without its expired state: the next version begins a new epoch (STA-60)."""
-        return Held(self._session, is_stored=self.is_stored)
-
-    @property
-    def session_id(self) -> str:
-        """Whose state this is."""
-        return self._session.session_id
-
-    @property
-    def user_id(self) -> str:
-        """The owner."""
-        return self._session.user_id
-
-    @property
-    def is_active(self) -> bool:
-        """Whether the session has not ended."""
-        return self._session.status == Session.Status.ACTIVE
-
-    @property
-    def last_activity_at(self) -> dt.datetime:
-        """As the row says."""
-        return self._session.last_activity_at
-
-    @property
-    def version(self) -> int:
-        """The current version, 0 without a state."""
-        return self.snapshot.version if self.snapshot else 0
+        session = LockedSession(self.session_id, self.user_id, ACTIVE, self.last_activity_at)
+        return Held(session, is_stored=self.is_stored)
 
     @property
     def etag(self) -> str | None:
         """The current ETag."""
-        return self.snapshot.etag if self.snapshot else None
+        return etag(self.version, self.document.checksum) if self.state else None
+
+    @property
+    def epoch(self) -> str | None:
+        """The current epoch."""
+        return self.state.epoch if self.state else None
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The state as readers get it."""
+        if isinstance(self.state, LoadedState):
+            return self.state.snapshot(self.user_id, self.document.canonical)
+        return self.state
 
     def has_expired(self, at: dt.datetime) -> bool:
         """Whether the state has reached its end (STA-58)."""
-        return self.snapshot is not None and self.snapshot.expires_at <= at
+        return self.state is not None and self.state.expires_at <= at
 
     def document_at(self, version: int) -> Document | None:
         """The state at a version of this epoch that is kept; version 0 is `{}` (STA-52)."""
         if version == 0:
             return EMPTY
-        if self.snapshot is None or not oldest_kept(self.version) <= version <= self.version:
+        if self.state is None or not oldest_kept(self.version) <= version <= self.version:
             return None
         loaded = self.version - len(self._documents) + 1
         if version >= loaded:
             return self._documents[version - loaded]
         if version not in self._rewound:
-            log = history.between(self.session_id, self.snapshot.epoch, version, loaded)
+            log = history.between(self.session_id, self.state.epoch, version, loaded)
             self._rewound[version] = history.rewound(self._documents[0], log)
         return self._rewound[version]
 
-    def append(self, operation: Operation, change: Change, at: dt.datetime) -> Version:
+    def append(self, operation: Operation, change: Change, now: Moment) -> Version:
         """Make the next version. Raises StateTooLarge before anything has changed."""
         document = change.apply(self.document)
-        before = self.snapshot
-        epoch = before.epoch if before else str(uuid.uuid4())
-        app_version = operation.app_version or (before.app_version if before else None)
+        before = self.state
+        if before is None:
+            epoch, begun_at, app_version = str(uuid.uuid4()), now.at, operation.app_version
+        else:
+            epoch, begun_at, app_version = before.epoch, before.created_at, operation.app_version or before.app_version
         version = Version(
             session_id=self.session_id,
             epoch=epoch,
@@ -122,10 +122,10 @@ class Held:
             previous=self.document.pick([*change.changed, *change.deleted]),
             checksum=document.checksum,
             size_bytes=len(document.canonical),
-            created_at=at,
+            created_at=now.at,
         )
         self.data = packed(document.canonical)
-        self.snapshot = Snapshot(
+        self.state = Snapshot(
             session_id=self.session_id,
             user_id=self.user_id,
             canonical=document.canonical,
@@ -134,12 +134,12 @@ class Held:
             checksum=document.checksum,
             device_id=operation.device_id,
             app_version=app_version,
-            created_at=before.created_at if before else at,
-            last_updated=at,
-            expires_at=at + dt.timedelta(seconds=settings.SNAPSHOT_TTL_S),
+            created_at=begun_at,
+            last_updated=now.at,
+            expires_at=now.expires_at,
             stored_bytes=len(self.data),
         )
-        self.document = document
+        self.document, self.version = document, version.version
         self._documents.append(document)
         self.made.append(version)
         return version

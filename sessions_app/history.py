@@ -101,6 +101,6 @@ def _log_from(current: Snapshot, version: int) -> list[Version]:
 
 
 def _version(row: StateVersion) -> Version:
-    values: dict[str, Any] = {name: getattr(row, name) for name in Version.__dataclass_fields__}
+    values: dict[str, Any] = {name: getattr(row, name) for name in Version._fields}
     blobs = {name: bytes(values[name]) for name in ("op_digest", "changes", "previous") if values[name] is not None}
     return Version(**{**values, **blobs, "epoch": str(row.epoch)})

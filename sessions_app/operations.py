@@ -1,6 +1,6 @@
 """One wish to write a state, and what came of it: what both doors hand to the committer and get back."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sessions_app.auth import Caller
 from sessions_app.idempotency import Answer, Repeat
@@ -10,8 +10,7 @@ from sessions_app.versions import Snapshot, Version
 from sessions_app.writes import Write
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation:
+class Operation(NamedTuple):
     """A write by `by` on a session of `user_id`, or, where that is None, of anyone `by` may act for."""
 
     session_id: str
@@ -30,8 +29,7 @@ class Operation:
         return self.by.user_id or (owner if self.by.is_anonymous else "system")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(NamedTuple):
     """A write that was accepted. `version` is what it made, or, if `duplicate`, what it had made before; None where the
     state did not change (STA-21, STA-47). A repeated request has nothing but its first `answer` (STA-56)."""
 

@@ -4,8 +4,7 @@ Serves STA-31, STA-48 to STA-50 and DEV-36. Every verb takes the document and an
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sessions_app import jsonpatching
 from sessions_app.canonical import Document, check_depth, encoded_members
@@ -14,8 +13,7 @@ from sessions_app.errors import InvalidPatch, InvalidUpdate, UnknownOperation
 KEY_OPERATIONS: Final = ("SET", "DELETE", "MERGE")
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """The full effect on the root: encoded members that are set, also to equal values, and keys that vanish, sorted."""
 
     changed: Mapping[str, bytes]

@@ -12,22 +12,24 @@ import orjson
 import psycopg
 from django.db import connection
 
+from sessions_app import columns
+from sessions_app.columns import Column, bigints, blobs, texts, timestamps
 from sessions_app.versions import Snapshot, Version, oldest_kept, unpacked
 
 if TYPE_CHECKING:
-    from sessions_app.held import Held
+    from sessions_app.held import Held, Moment
 
 # One order of locks in every process: by session id.
 _LOCK = """
 SELECT session_id, user_id, status, last_activity_at FROM sessions_app_session
-WHERE session_id = ANY(%s::text[]) ORDER BY session_id FOR NO KEY UPDATE"""
+WHERE session_id = ANY(%s) ORDER BY session_id FOR NO KEY UPDATE"""
 
 # A statement of its own, because it has to see what those committed who held the locks before us. A state whose
 # checksum the process knows already is not sent again.
 _LOAD = """
 SELECT s.session_id, s.epoch::text, s.version, s.checksum, s.device_id, s.app_version, s.created_at, s.updated_at,
        s.expires_at, s.size_bytes, length(s.data), CASE WHEN s.checksum = known.checksum THEN NULL ELSE s.data END
-FROM unnest(%s::text[], %s::text[]) AS known(session_id, checksum)
+FROM unnest(%s, %s) AS known(session_id, checksum)
 JOIN sessions_app_state s ON s.session_id = known.session_id"""
 
 # The reader's one question; the raw route asks it, too.
@@ -41,47 +43,45 @@ _BY_OP = """
 SELECT session_id, epoch::text, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
        deleted_keys, previous, checksum, size_bytes, created_at
 FROM sessions_app_stateversion
-WHERE (session_id, device_id, op_id) IN (SELECT * FROM unnest(%s::text[], %s::text[], %s::text[]))"""
+WHERE (session_id, device_id, op_id) IN (SELECT * FROM unnest(%s, %s, %s))"""
 
-_APPEND = """
-INSERT INTO sessions_app_stateversion (
-    session_id, epoch, version, source, device_id, app_version, performer_id, op_id, op_digest, changes, deleted_keys,
-    previous, checksum, size_bytes, created_at)
-SELECT session_id, epoch::uuid, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
-       deleted_keys::jsonb, previous, checksum, size_bytes, %s
-FROM unnest(
-    %s::text[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[], %s::bytea[],
-    %s::bytea[], %s::text[], %s::bytea[], %s::text[], %s::int[]
-) AS v(
-    session_id, epoch, version, source, device_id, app_version, performer_id, op_id, op_digest, changes, deleted_keys,
-    previous, checksum, size_bytes)"""
-
-_STATES = """unnest(
-    %s::text[], %s::text[], %s::bigint[], %s::bytea[], %s::int[], %s::text[], %s::text[], %s::text[], %s::timestamptz[]
-) AS v(session_id, epoch, version, data, size_bytes, checksum, device_id, app_version, created_at)"""
-
-_REPLACE = f"""
+# One set of rows for both: each is a version for the log; those with `data` are the newest of their session and change
+# its state as well. All that a batch writes has one time.
+_WRITE = """
+WITH made AS (
+    SELECT * FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) AS made(
+        session_id, epoch, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
+        deleted_keys, previous, checksum, size_bytes, data, begun_at)
+), logged AS (
+    INSERT INTO sessions_app_stateversion (
+        session_id, epoch, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
+        deleted_keys, previous, checksum, size_bytes, created_at)
+    SELECT session_id, epoch::uuid, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
+           deleted_keys::jsonb, previous, checksum, size_bytes, %s
+    FROM made
+)
 UPDATE sessions_app_state s
-SET epoch = v.epoch::uuid, version = v.version, data = v.data, size_bytes = v.size_bytes, checksum = v.checksum,
-    device_id = v.device_id, app_version = v.app_version, created_at = v.created_at, updated_at = %s, expires_at = %s,
-    expires_on = %s
-FROM {_STATES}
-WHERE s.session_id = v.session_id"""
+SET epoch = made.epoch::uuid, version = made.version, data = made.data, size_bytes = made.size_bytes,
+    checksum = made.checksum, device_id = made.device_id, app_version = made.app_version, created_at = made.begun_at,
+    updated_at = %s, expires_at = %s, expires_on = %s
+FROM made
+WHERE s.session_id = made.session_id AND made.data IS NOT NULL"""
 
-_INSERT = f"""
+_INSERT = """
 INSERT INTO sessions_app_state (
     session_id, epoch, version, data, size_bytes, checksum, device_id, app_version, created_at, updated_at, expires_at,
     expires_on)
-SELECT session_id, epoch::uuid, version, data, size_bytes, checksum, device_id, app_version, created_at, %s, %s, %s
-FROM {_STATES}"""
+SELECT session_id, epoch::uuid, version, data, size_bytes, checksum, device_id, app_version, begun_at, %s, %s, %s
+FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s) AS made(
+    session_id, epoch, version, data, size_bytes, checksum, device_id, app_version, begun_at)"""
 
 # What an earlier epoch left behind, and versions older than the history that is kept.
 _FORGET = """
 DELETE FROM sessions_app_stateversion l
-USING unnest(%s::text[], %s::text[], %s::bigint[]) AS v(session_id, epoch, oldest)
+USING unnest(%s, %s, %s) AS v(session_id, epoch, oldest)
 WHERE l.session_id = v.session_id AND (l.epoch <> v.epoch::uuid OR l.version < v.oldest)"""
 
-_TOUCH = "UPDATE sessions_app_session SET last_activity_at = %s WHERE session_id = ANY(%s::text[])"
+_TOUCH = "UPDATE sessions_app_session SET last_activity_at = %s WHERE session_id = ANY(%s)"
 
 FORGET_EVERY: Final = 64  # versions; history is longer than promised by less than this many rows
 
@@ -135,8 +135,9 @@ def lock(session_ids: Sequence[str], checksums: Sequence[str | None]) -> tuple[l
     `checksums` are what the process holds for each session, None for nothing.
     """
     with _pipeline() as cursor:
-        locked = cursor().execute(_LOCK, [list(session_ids)], binary=True)
-        loaded = cursor().execute(_LOAD, [list(session_ids), list(checksums)], binary=True)
+        names = texts(session_ids)
+        locked = cursor().execute(_LOCK, [names], binary=True)
+        loaded = cursor().execute(_LOAD, [names, texts(checksums)], binary=True)
     return [LockedSession(*row) for row in locked], [LoadedState(*row) for row in loaded]
 
 
@@ -166,24 +167,23 @@ def found(row: Sequence[Any]) -> Found:
 def versions_by_op(ops: Sequence[tuple[str, str, str]]) -> list[Version]:
     """The versions that (session, device, op_id) have made."""
     with _pipeline() as cursor:
-        rows = cursor().execute(_BY_OP, [list(column) for column in zip(*ops, strict=True)], binary=True)
+        rows = cursor().execute(_BY_OP, [texts(column) for column in zip(*ops, strict=True)], binary=True)
     return [Version(*row) for row in rows]
 
 
-def write(changed: Sequence["Held"], *, at: dt.datetime, touched: Sequence[str]) -> None:
+def write(changed: Sequence["Held"], now: "Moment", *, touched: Sequence[str]) -> None:
     """Append what was made to the operation log and bring the states up to it, in one round trip."""
-    replaced, inserted = [h for h in changed if h.is_stored], [h for h in changed if not h.is_stored]
-    forgetting = [h for h in changed if h.made[0].version == 1 or _crosses(h.made)]
+    inserted = [held for held in changed if not held.is_stored]
+    forgetting = [held for held in changed if held.made[0].version == 1 or _crosses(held.made)]
+    times = [*now, now.expires_at.date()]
     with _pipeline() as cursor:
-        cursor().execute(_APPEND, [at, *_version_columns([version for held in changed for version in held.made])])
-        if replaced:
-            cursor().execute(_REPLACE, _state_values(replaced, at))
+        cursor().execute(_WRITE, [*_made(changed), now.at, *times])
         if inserted:
-            cursor().execute(_INSERT, _state_values(inserted, at))
+            cursor().execute(_INSERT, [*times, *_states(inserted)])
         if forgetting:
-            cursor().execute(_FORGET, _kept_values(forgetting))
+            cursor().execute(_FORGET, _kept(forgetting))
         if touched:
-            cursor().execute(_TOUCH, [at, list(touched)])
+            cursor().execute(_TOUCH, [now.at, texts(touched)])
 
 
 def _crosses(made: Sequence[Version]) -> bool:
@@ -191,47 +191,52 @@ def _crosses(made: Sequence[Version]) -> bool:
     return made[-1].version // FORGET_EVERY > (made[0].version - 1) // FORGET_EVERY
 
 
-def _version_columns(versions: Sequence[Version]) -> list[list[Any]]:
+def _made(changed: Sequence["Held"]) -> list[Column]:
+    versions = [version for held in changed for version in held.made]
+    newest = {id(held.made[-1]): held for held in changed}
+    states = [newest.get(id(version)) for version in versions]
     return [
-        [v.session_id for v in versions],
-        [v.epoch for v in versions],
-        [v.version for v in versions],
-        [v.source for v in versions],
-        [v.device_id for v in versions],
-        [v.app_version for v in versions],
-        [v.performer_id for v in versions],
-        [v.op_id for v in versions],
-        [v.op_digest for v in versions],
-        [v.changes for v in versions],
-        [orjson.dumps(v.deleted_keys).decode() for v in versions],
-        [v.previous for v in versions],
-        [v.checksum for v in versions],
-        [v.size_bytes for v in versions],
+        texts([v.session_id for v in versions]),
+        texts([v.epoch for v in versions]),
+        bigints([v.version for v in versions]),
+        texts([v.source for v in versions]),
+        texts([v.device_id for v in versions]),
+        texts([v.app_version for v in versions]),
+        texts([v.performer_id for v in versions]),
+        texts([v.op_id for v in versions]),
+        blobs([v.op_digest for v in versions]),
+        blobs([v.changes for v in versions]),
+        texts([orjson.dumps(v.deleted_keys).decode() for v in versions]),
+        blobs([v.previous for v in versions]),
+        texts([v.checksum for v in versions]),
+        bigints([v.size_bytes for v in versions]),
+        blobs([held.data if held else None for held in states]),
+        timestamps([held.state.created_at if held and held.state else None for held in states]),
     ]
 
 
-def _state_values(changed: Sequence["Held"], at: dt.datetime) -> list[Any]:
-    snapshots = [held.snapshot for held in changed if held.snapshot]
-    expires_at = snapshots[0].expires_at  # one clock for the whole batch
+def _states(changed: Sequence["Held"]) -> list[Column]:
+    snapshots = [held.state for held in changed if isinstance(held.state, Snapshot)]
     return [
-        at,
-        expires_at,
-        expires_at.date(),
-        [s.session_id for s in snapshots],
-        [s.epoch for s in snapshots],
-        [s.version for s in snapshots],
-        [held.data for held in changed],
-        [len(s.canonical) for s in snapshots],
-        [s.checksum for s in snapshots],
-        [s.device_id for s in snapshots],
-        [s.app_version for s in snapshots],
-        [s.created_at for s in snapshots],
+        texts([s.session_id for s in snapshots]),
+        texts([s.epoch for s in snapshots]),
+        bigints([s.version for s in snapshots]),
+        blobs([held.data for held in changed]),
+        bigints([len(s.canonical) for s in snapshots]),
+        texts([s.checksum for s in snapshots]),
+        texts([s.device_id for s in snapshots]),
+        texts([s.app_version for s in snapshots]),
+        timestamps([s.created_at for s in snapshots]),
     ]
 
 
-def _kept_values(changed: Sequence["Held"]) -> list[list[Any]]:
+def _kept(changed: Sequence["Held"]) -> list[Column]:
     last = [held.made[-1] for held in changed]
-    return [[v.session_id for v in last], [v.epoch for v in last], [oldest_kept(v.version) for v in last]]
+    return [
+        texts([v.session_id for v in last]),
+        texts([v.epoch for v in last]),
+        bigints([oldest_kept(v.version) for v in last]),
+    ]
 
 
 @contextmanager
@@ -240,5 +245,6 @@ def _pipeline() -> Iterator[Callable[[], psycopg.Cursor[Any]]]:
     connection.ensure_connection()
     raw = connection.connection
     raw.prepare_threshold = 0
+    columns.register(raw)
     with connection.wrap_database_errors, raw.pipeline():
         yield lambda: psycopg.Cursor(raw)

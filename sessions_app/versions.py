@@ -2,8 +2,7 @@
 
 import datetime as dt
 import zlib
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from django.conf import settings
@@ -14,8 +13,7 @@ COMPRESSED_ABOVE_BYTES: Final = 4096  # STA-19
 _ZLIB_LEVEL = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Version:
+class Version(NamedTuple):
     """One entry of the operation log: who made this version of a session's state, and what it changed at the root."""
 
     session_id: str
@@ -47,8 +45,7 @@ class Version:
         return value
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """A state as readers get it (STA-20); `canonical` is its JSON."""
 
     session_id: str
@@ -71,8 +68,7 @@ class Snapshot:
 
     def at(self, version: Version, document: Document) -> "Snapshot":
         """The same state as it was at an earlier version of its epoch (STA-27)."""
-        return replace(
-            self,
+        return self._replace(
             canonical=document.canonical,
             version=version.version,
             checksum=version.checksum,
