@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, cast
 
 import structlog
 
@@ -74,8 +74,8 @@ class Worker(asyncio.SubprocessProtocol):
     def send(self, message: bytes) -> None:
         """Hand over one message; the forward queue bounds what the pipe has to buffer (GES-33)."""
         stdin = self._transport.get_pipe_transport(0) if self._transport else None
-        if isinstance(stdin, asyncio.WriteTransport) and not stdin.is_closing():
-            stdin.write(message)
+        if stdin is not None and not stdin.is_closing():
+            cast(asyncio.WriteTransport, stdin).write(message)  # uvloop's transports have no base class of asyncio's
 
     def release(self) -> None:
         """Drop what still comes; a worker that does not settle in time hangs, and is killed."""
@@ -92,8 +92,7 @@ class Worker(asyncio.SubprocessProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio's hook: the process runs."""
-        assert isinstance(transport, asyncio.SubprocessTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.SubprocessTransport, transport)
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         """asyncio's hook: the process said something."""

@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import hmac
 import secrets
+from typing import cast
 
 import structlog
 
@@ -112,8 +113,7 @@ class Visit(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio's hook."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
         """asyncio's hook."""
@@ -147,8 +147,7 @@ class Host(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """asyncio's hook: greet, and wait a little for the proof."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)
         self._say(Kind.READY, framing.document(nonce=self._nonce))
         self._expect_within(OPEN_S)
 

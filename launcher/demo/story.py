@@ -166,9 +166,9 @@ def _same(seen: object, promised: object, what: str) -> None:
 async def _manage(*words: str) -> str:
     """Run a management command and return what it prints. Raises Unexpected if it fails."""
     process = await asyncio.create_subprocess_exec(
-        PYTHON, "manage.py", *words, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+        PYTHON, "manage.py", *words, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    said, _ = await process.communicate()
+    out, err = await process.communicate()
     if process.returncode != 0:
-        raise Unexpected(f"{words[0]} ended with {process.returncode}: {said.decode().strip()}")
-    return said.decode().strip()
+        raise Unexpected(f"{words[0]} ended with {process.returncode}: {(out + err).decode().strip()}")
+    return out.decode().strip()
