@@ -6,7 +6,8 @@ from typing import Any
 
 import structlog
 
-from sessions_app import context
+from sessions_app import context, jsonwire, problems
+from sessions_app.errors import Internal
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -53,6 +54,11 @@ def outermost(app: App) -> App:
 
         try:
             await app(scope, receive, sending)
+        except Exception as error:
+            log.error("request.failed", error=repr(error), exc_info=error)
+            if status:
+                raise  # too late to say so in another way than by breaking off
+            await _answer_defect(sending)
         finally:
             log.info(
                 "request.finished",
@@ -64,6 +70,14 @@ def outermost(app: App) -> App:
             structlog.contextvars.clear_contextvars()
 
     return wrapped
+
+
+async def _answer_defect(send: Send) -> None:
+    """What Django cannot answer for: 500 in the problem format, with nothing but the request id (OPS-57)."""
+    body = jsonwire.dumps(problems.document(Internal()))
+    headers = [(b"content-type", problems.MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": Internal.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def routed(raw: Mapping[tuple[str, str], App], otherwise: App) -> App:
@@ -84,6 +98,8 @@ def bounded(app: App) -> App:
         async def receiving() -> Message:
             nonlocal left
             message = await receive()
+            while left == 0 and message["type"] == "http.request":
+                message = await receive()  # the rest is read, so that the client hears the answer, and dropped
             if message["type"] == "http.request":
                 body = message.get("body", b"")[:left]
                 left -= len(body)

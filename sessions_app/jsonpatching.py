@@ -48,7 +48,7 @@ def apply(document: Document, patch: Any) -> tuple[dict[str, Any], set[str]]:
             error.members["operation_index"] = index
             raise
         except jsonpatch.JsonPatchTestFailed as error:
-            raise PatchTestFailed(str(error), operation_index=index) from None
+            raise PatchTestFailed(operation_index=index) from error
         except (jsonpatch.JsonPatchConflict, JsonPointerException) as error:
             raise PatchNotApplicable(str(error), operation_index=index) from None
     if not isinstance(bench.data, dict):

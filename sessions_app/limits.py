@@ -52,7 +52,7 @@ def count(rate: Rate, request: Any, caller: Caller) -> None:
     """Count one request of `caller` and note the headers of its answer. Raises RateLimited."""
     usage = use(rate, caller)
     if usage is not None:
-        request._request.rate_headers = usage.headers
+        request.rate_headers = usage.headers
         usage.check()
 
 

@@ -42,6 +42,7 @@ class Endpoint(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """401, 429, 413, 415, then the ids in the path."""
         self.format_kwarg = None
+        _name_route(request)
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         self.perform_authentication(request)
         if self.rate is not None:
@@ -63,6 +64,12 @@ class Endpoint(APIView):
         except TooDeep as error:
             raise self.too_deep from error
 
+    def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
+        """Add what the limit says, on a refusal too."""
+        for name, value in getattr(request, "rate_headers", {}).items():
+            response[name] = value
+        return super().finalize_response(request, response, *args, **kwargs)
+
     def http_method_not_allowed(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         """The problem document, with Allow."""
         raise MethodNotAllowed(allow=", ".join(self.allowed_methods))
@@ -75,6 +82,13 @@ class Endpoint(APIView):
             raise BodyTooLarge(f"At most {self.max_body_bytes} bytes are read.")
         if request.META.get("HTTP_CONTENT_ENCODING", "identity") != "identity":
             raise UnsupportedMedia
+
+
+def _name_route(request: Any) -> None:
+    """Let the log line of this request name the pattern instead of the path, which holds ids (OPS-52)."""
+    scope, match = getattr(request, "scope", None), request.resolver_match
+    if scope is not None and match is not None:
+        scope["route"] = f"/{match.route}"
 
 
 def _check_path_ids(kwargs: Mapping[str, Any]) -> None:

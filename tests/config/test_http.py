@@ -1,0 +1,59 @@
+"""What every answer has, whoever made it (OPS-51, OPS-57, OPS-59), over a real server."""
+
+import httpx
+import pytest
+
+from tests.factories import make_token
+from tests.processes import WebProcess
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SNAPSHOT = "/session/snapshot"
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture(scope="module")
+def bearer():
+    return {"Authorization": f"Bearer {make_token('u1')}"}
+
+
+def chunks(size):
+    """A body without a declared length."""
+    for _ in range(size // 65536):
+        yield b" " * 65536
+
+
+def test_a_server_answers_in_form_whatever_comes(bearer):
+    with WebProcess() as web:
+        flood = httpx.post(web.url + SNAPSHOT, content=b" " * 3_000_000, headers={**JSON, **bearer})
+        stream = httpx.post(web.url + SNAPSHOT, content=chunks(5_000_000), headers={**JSON, **bearer}, timeout=30)
+        nobody = httpx.post(web.url + SNAPSHOT, content=b" " * 3_000_000, headers=JSON)
+        named = httpx.get(web.url + "/nowhere", headers={"X-Request-ID": "mine-1"})
+        renamed = httpx.get(web.url + "/nowhere", headers={"X-Request-ID": "a b"})
+        limited = httpx.post(
+            web.url + "/session_manager/sessions.validate", json={"user_id": "u1"}, headers=bearer
+        )  # fmt: skip
+        web.kill()
+        said = web.output()
+
+    assert [answer.json()["code"] for answer in (flood, stream)] == ["BODY_TOO_LARGE"] * 2
+    assert (nobody.status_code, nobody.json()["code"]) == (401, "UNAUTHENTICATED")
+    assert (named.headers["x-request-id"], named.json()["request_id"]) == ("mine-1", "mine-1")
+    assert renamed.headers["x-request-id"].startswith("req-")
+    for answer in (flood, named, limited):
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+        assert "server" not in answer.headers
+    assert '"route": "/session/snapshot"' in said
+    assert bearer["Authorization"] not in said
+
+
+def test_a_limit_is_told_on_every_answer_and_kept(api, settings):
+    """STA-14, OPS-48."""
+    settings.SESSION_RATE = "2/m"
+    answers = [api.post("/session_manager/sessions.validate", {}) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [400, 400, 429]
+    assert [answer["X-RateLimit-Remaining"] for answer in answers] == ["1", "0", "0"]
+    refused = answers[2].json()
+    assert (refused["code"], refused["limit"]) == ("RATE_LIMITED", "2/m")
+    assert 1 <= refused["retry_after"] == int(answers[2]["Retry-After"]) <= 60
