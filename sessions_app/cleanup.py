@@ -8,7 +8,7 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from sessions_app import clock, sessions
+from sessions_app import clock, idempotency, logins, revocations, sessions, snapshots
 from sessions_app.errors import DomainError
 from sessions_app.models import Session
 
@@ -38,7 +38,9 @@ def register(name: str, sweep: Sweep) -> None:
 
 
 def sweep(*, dry_run: bool) -> Iterator[str]:
-    """Run every registered sweep."""
+    """Erase what the spine keeps only for a time, then run every registered sweep."""
+    if not dry_run:
+        yield from _erase_expired()
     for one in _sweeps.values():
         yield from one(dry_run)
 
@@ -52,6 +54,17 @@ def close_idle(*, older_than_s: int | None = None, dry_run: bool = False) -> Ite
         closing = _close_one(session_id, limit_s, dry_run)
         if closing is not None:
             yield closing
+
+
+def _erase_expired() -> Iterator[str]:
+    at = clock.now()
+    counts = {
+        "states": snapshots.sweep(),  # STA-59
+        "answers": idempotency.forget(at),  # STA-55
+        "logins": logins.sweep(at),
+        "revocations": revocations.sweep(at),
+    }
+    yield from (f"erased {count} {what}" for what, count in counts.items() if count)
 
 
 def _candidates(older_than_s: int | None) -> list[tuple[str, int]]:

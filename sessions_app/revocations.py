@@ -92,6 +92,11 @@ def since(at: dt.datetime) -> list[Revoked]:
     return [Revoked(row.kind, row.value, row.at.timestamp()) for row in rows]
 
 
+def sweep(at: dt.datetime) -> int:
+    """Forget the revocations whose tokens have all expired; how many."""
+    return Revocation.objects.filter(at__lt=at - dt.timedelta(seconds=LONGEST_ACCESS_S)).delete()[0]
+
+
 def refresh() -> None:
     """Read the rows anew. Raises DatabaseError."""
     _known.add(since(clock.now() - dt.timedelta(seconds=LONGEST_ACCESS_S)))

@@ -4,11 +4,12 @@ import datetime as dt
 import json
 
 import pytest
+import time_machine
 
-from sessions_app import clock
-from sessions_app.models import Session
+from sessions_app import clock, logins
+from sessions_app.models import Login, Session, State
 from tests.commands import run
-from tests.factories import make_session
+from tests.factories import make_session, make_snapshot
 from tests.logs import events, log_path
 
 pytestmark = pytest.mark.django_db
@@ -72,3 +73,17 @@ def test_json_prints_one_object_per_line():
 @pytest.mark.parametrize("arguments", [("--older-than", "0"), ("--loop", "0"), ("--older-than", "x")])
 def test_bad_arguments_are_refused(arguments):
     assert cleanup(*arguments)[0] != 0
+
+
+def test_what_is_kept_only_for_a_time_is_erased(settings):
+    """STA-59, OPS-23: a state long expired, a login whose refresh token is dead, an old revocation."""
+    with time_machine.travel("2020-01-01T00:00:00Z"):
+        snapshot = make_snapshot()
+        pair = logins.begin("u1")
+        logins.revoke(logins.of_refresh_token(pair["refresh_token"]))
+    code, out = cleanup()
+    assert code == 0
+    assert {"erased 1 states", "erased 1 revocations"} <= set(out)
+    assert any(line.startswith("erased") and line.endswith("logins") for line in out)
+    assert not State.objects.filter(session_id=snapshot.session_id).exists()
+    assert not Login.objects.exists()
