@@ -21,6 +21,7 @@ TOOLS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("import rules", (str(BIN / "lint-imports"),)),
     ("types", (str(BIN / "mypy"), *(name for name in PACKAGES if (ROOT / name).exists()))),
     ("missing migrations", (PYTHON, "manage.py", "makemigrations", "--check", "--dry-run")),
+    ("schema", (PYTHON, "manage.py", "spectacular", "--validate", "--fail-on-warn", "--file", os.devnull)),
     ("settings", (PYTHON, "manage.py", "check", "--deploy", "--fail-level", "WARNING")),
 )
 

@@ -72,6 +72,16 @@ def test_manage_joins_the_running_servers(checkout: Checkout, block: dict[str, s
     assert checkout.call("manage", "no_such_command").returncode == 1
 
 
+def test_demo_plays_the_story_to_its_end(checkout: Checkout, block: dict[str, str]) -> None:
+    """OPS-11: against the running processes; one object per line."""
+    done = checkout.call("demo", "--json")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+
+    assert done.returncode == 0, done.stdout
+    assert [step["step"] for step in told[:-1]] == list(range(1, len(told)))
+    assert told[-1] == {"steps": len(told) - 1, "ok": True}
+
+
 def test_run_starts_a_dead_process_again(checkout: Checkout, block: dict[str, str]) -> None:
     """OPS-6: after a second, under the same address."""
     before = _pid(checkout, "web")
