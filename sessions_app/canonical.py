@@ -3,6 +3,7 @@
 A Document holds the canonical bytes of each root member, so an update of one key encodes that key and joins the rest.
 """
 
+import functools
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -70,7 +71,7 @@ def stored(canonical: bytes) -> Document:
 
 def encoded_members(data: Mapping[str, Any]) -> dict[str, bytes]:
     """Each root member of `data` as canonical `"key":value`, in canonical order. Raises InvalidValue, TooDeep."""
-    return {key: encoded(key) + b":" + encoded(data[key], depth=2) for key in _names(data)}
+    return {key: _name(key) + b":" + encoded(data[key], depth=2) for key in _ordered(data)}
 
 
 def encoded(value: Any, *, depth: int = 1) -> bytes:
@@ -119,12 +120,12 @@ def _joined(members: Iterable[bytes]) -> bytes:
     return b"{" + b",".join(members) + b"}"
 
 
-def _names(data: Mapping[str, Any]) -> list[str]:
-    """The names of an object in canonical order."""
-    text = "".join(data)
-    if "" in data or "\0" in text or max(map(len, data), default=0) > MAX_NAME_LENGTH or not _is_unicode(text):
+@functools.lru_cache(maxsize=4096)
+def _name(name: str) -> bytes:
+    """A member name as canonical bytes; states use the same few names again and again."""
+    if not 0 < len(name) <= MAX_NAME_LENGTH or "\0" in name or not _is_unicode(name):
         raise InvalidValue(f"a member name has 1 to {MAX_NAME_LENGTH} characters, without U+0000 or lone surrogates")
-    return _ordered(data)
+    return orjson.dumps(name)
 
 
 def _ordered(names: Collection[str]) -> list[str]:
@@ -139,7 +140,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _utf16(name: str) -> bytes:
-    return name.encode("utf-16-be")
+    return name.encode("utf-16-be", "surrogatepass")
 
 
 def _printable(value: Any, depth: int) -> Any:
@@ -154,7 +155,9 @@ def _printable(value: Any, depth: int) -> Any:
         _check_level(depth)
         if kind is list:
             return [_printable(item, depth + 1) for item in value]
-        return {name: _printable(value[name], depth + 1) for name in _names(value)}
+        for name in value:
+            _name(name)
+        return {name: _printable(value[name], depth + 1) for name in _ordered(value)}
     return value
 
 
