@@ -23,6 +23,9 @@ _PING_S = 10.0
 _SILENT_S = 25.0  # no answer to two pings: the peer is gone without a word
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
+# One command and one reply for a whole batch: reading an answer to each message cost more than making the message.
+_PUBLISH_ALL = "for i = 1, #ARGV, 2 do redis.call('PUBLISH', ARGV[i], ARGV[i + 1]) end"
+
 _AWAY = (redis.RedisError, OSError, asyncio.TimeoutError)
 
 log = structlog.get_logger(__name__)
@@ -180,10 +183,10 @@ class Bus:
             await self._wake.wait()
         batch, self._unsent = self._unsent, []
         try:
-            commands = connection.pack_commands([("PUBLISH", channel, body) for channel, body in batch])
-            await connection.send_packed_command(commands, check_health=False)
-            for _ in batch:
-                await connection.read_response(timeout=5.0)
+            arguments = [argument for message in batch for argument in message]
+            command = connection.pack_command("EVAL", _PUBLISH_ALL, 0, *arguments)
+            await connection.send_packed_command(command, check_health=False)
+            await connection.read_response(timeout=5.0)
         except BaseException:
             self._lost.update(channel for channel, _ in batch)
             raise
