@@ -34,8 +34,10 @@ def of(preferred: Path, *, checkout: Path) -> Home:
     if may_run(["/bin/sh", "-c", 'cd -- "$1"', "sh", str(preferred)], nobody):
         return Home(preferred, nobody)
     fallback = fallback_for(checkout)
-    fallback.mkdir(mode=0o755, parents=True, exist_ok=True)
-    fallback.chmod(0o755)
+    for folder in (FALLBACK, fallback):
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            folder.chmod(0o755)
     return Home(fallback, nobody)
 
 

@@ -30,7 +30,11 @@ def test_start_brings_a_postgres_that_asks_for_a_password(
     closed.mkdir(mode=0o700)
     monkeypatch.setattr(home, "FALLBACK", open_folder / "fallback")
 
-    place = home.of(closed / "var", checkout=closed)
+    umask = os.umask(0o077)
+    try:
+        place = home.of(closed / "var", checkout=closed)
+    finally:
+        os.umask(umask)
     url = postgres.start(supervisor, postgres.prepare(place, durable=True), ports.any_free())
 
     assert stat.S_IMODE(closed.stat().st_mode) == 0o700
