@@ -43,6 +43,10 @@ def configure(wanted: dict[str, Any]) -> None:
             "handlers": {"out": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"}},
             "root": {"handlers": ["out"], "level": wanted["level"]},
             # Django repeats each 4xx and 5xx in a log of its own; request.finished has said it already.
-            "loggers": {"django.request": {"level": "CRITICAL"}, "uvicorn.access": {"level": "CRITICAL"}},
+            "loggers": {
+                "django.request": {"level": "CRITICAL"},
+                "uvicorn.access": {"level": "CRITICAL"},
+                "httpx": {"level": "WARNING"},
+            },
         }
     )

@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 from config import docs, health
 from gestures import views as captures
 from routing import golf_views as golf
+from routing.advice_views import GetHoleAdvice
 from sessions_app import state_views, token_views, views
 
 handler400 = "config.errors.bad_request"
@@ -47,6 +48,7 @@ urlpatterns = [
     path("api/session/set_cup_location", golf.SetCupLocation.as_view()),
     path("api/session/end", golf.EndHole.as_view()),
     path("api/session/<str:session_id>", golf.ReadHole.as_view()),
+    path("api/get_hole_advice", GetHoleAdvice.as_view()),
     path("api/datasets", golf.ListDatasets.as_view()),
     # Staff
     path("admin", RedirectView.as_view(url="/admin/")),

@@ -8,6 +8,8 @@ from routing.datasets import Dataset
 from routing.geometry import LocalPoint, Wgs84
 from routing.hole_state import HoleState, Placed
 from routing.manifest import Stimp
+from routing.plans import Plan
+from routing.situations import Situation
 from routing.surface import Surface
 from sessions_app import clock
 
@@ -98,6 +100,31 @@ def envelope(
         "session_id": state.session_id,
         "hole_state": shown,
         "warnings": distinct((*shown["warnings"], *warnings)),
+    }
+
+
+def advice(situation: Situation, plan: Plan, *, version: str, request_id: str) -> dict[str, Any]:
+    """The answer of `get_hole_advice` (ADV-29)."""
+    shown = hole_state(
+        situation.dataset,
+        version=version,
+        surface=situation.surface,
+        confidence=situation.confidence,
+        warnings=situation.surface_warnings,
+        session_id=situation.state.session_id if situation.state else None,
+        ball=situation.ball,
+        cup=situation.cup,
+        stimp=situation.stimp,
+        competition_mode=situation.competition,
+    )
+    return {
+        "contract_version": version,
+        "request_id": request_id,
+        "plan_type": plan.plan_type,
+        "hole_state": shown,
+        "plan": plan.members,
+        "warnings": distinct((*shown["warnings"], *plan.warnings)),
+        "next_actions": list(plan.next_actions),
     }
 
 

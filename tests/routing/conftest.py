@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from routing import datasets, hole_store
+from routing import datasets, downstream, hole_store
 from routing.hole_stores.memory import MemoryStore
 from routing.hole_stores.redis import RedisStore
 from tests.clients import Api
@@ -24,6 +24,7 @@ def golf(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(datasets, "_registry", SHIPPED)
     monkeypatch.setattr(hole_store, "_chosen", None)
     yield
+    downstream.close()
     if isinstance(hole_store._chosen, RedisStore):
         hole_store._chosen.client.close()
 
