@@ -13,13 +13,21 @@ django_application = get_asgi_application()
 from config import http, lifespan  # noqa: E402
 from devices.consumers import device_socket  # noqa: E402
 from gestures import consumers, uploads  # noqa: E402
+from routing import held, pod_views  # noqa: E402
 from sessions_app import handshake  # noqa: E402
 
 RAW_ROUTES = {("POST", uploads.PATH): uploads.upload}
 
+# Their answers may wait, which costs Django a thread each.
+HELD_ROUTES = (
+    held.Route("POST", "/chat", pod_views.ChatWithSession.as_view()),
+    held.Route("GET", "/messages", pod_views.SessionMessages.as_view()),
+    held.Route("DELETE", "", pod_views.DeleteSession.as_view()),
+)
+
 application = ProtocolTypeRouter(
     {
-        "http": http.outermost(http.routed(RAW_ROUTES, http.bounded(django_application))),
+        "http": http.outermost(http.routed(RAW_ROUTES, held.ahead(HELD_ROUTES, http.bounded(django_application)))),
         "lifespan": lifespan.application,
         "websocket": URLRouter(
             [

@@ -23,7 +23,7 @@ SHORTEST_SESSION_TIMEOUT_S = 60  # SES-53
 @register
 def refuse_unsafe_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """All findings; Django stops `migrate`, config/server.py the web process, on an error."""
-    findings = [*_unreadable()]
+    findings = [*_unreadable(), *_incomplete()]
     if not settings.DEBUG:
         findings += [*_secrets(), *_hosts(), *_extractor(), *_warnings()]
     return findings
@@ -63,6 +63,16 @@ def _extractor() -> Iterator[CheckMessage]:
             "EXTRACTOR_URL is remote and EXTRACTOR_KEY is missing.",
             hint="Give the web process and run_extractor the same random EXTRACTOR_KEY.",
             id="baton.E003",
+        )
+
+
+def _incomplete() -> Iterator[CheckMessage]:
+    """Settings that need another one."""
+    if settings.POD_DRIVER == "kubernetes" and not settings.USER_POD_IMAGE:
+        yield Error(
+            "POD_DRIVER=kubernetes and USER_POD_IMAGE is missing.",
+            hint="Name the image of a user's pod in USER_POD_IMAGE.",
+            id="baton.E007",
         )
 
 
@@ -131,5 +141,10 @@ _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "EXTRACTOR_TAG": (lambda tag: _EXTRACTOR_TAG.match(tag) is not None, "Write 1 to 128 of A-Z a-z 0-9 . _ + -"),
     "EXTRACTOR_WORKERS": ((1).__le__, "Write at least 1."),
     "SESSION_TIMEOUT_SECONDS": (SHORTEST_SESSION_TIMEOUT_S.__le__, f"Write at least {SHORTEST_SESSION_TIMEOUT_S}."),
+    "POD_DRIVER": (("local", "kubernetes").__contains__, "Write local or kubernetes."),
+    "SESSION_TTL": ((1).__le__, "Write at least 1."),
+    "CHAT_MAX_ATTEMPTS": ((1).__le__, "Write at least 1."),
+    "CHAT_MAX_PENDING": ((1).__le__, "Write at least 1."),
+    "LOCAL_PODS_MAX": ((1).__le__, "Write at least 1."),
     "SERVER_ADDR": (_has_port, "Write host:port, or :port for every interface."),
 }

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -57,6 +58,34 @@ SCHEMA: dict[str, Any] = {
     "WS_MAX_CONNECTIONS_PER_USER": (int, 32),
     "WS_RATE_PER_S": (int, 20),
     "WS_BURST": (int, 200),
+    "SESSION_TTL": (int, 86400),
+    "POD_DRIVER": (str, "local"),
+    "USER_POD_IMAGE": (str, ""),
+    "USER_POD_PORT": (int, 1111),
+    "USER_POD_HOST": (str, "0.0.0.0"),
+    "PODS_NAMESPACE": (str, "default"),
+    "KEDA_REDIS_ADDRESS": (str, ""),
+    "POD_URL_TEMPLATE": (str, "http://{name}.{namespace}.svc.cluster.local:80"),
+    "KUBECONFIG": (str, ""),
+    "POD_IDLE_SLEEP_S": (float, 120),
+    "POD_WAKE_TIMEOUT_S": (float, 120),
+    "POD_CHAT_TIMEOUT_S": (float, 60),
+    "CHAT_WAIT_S": (float, 5),
+    "CHAT_MAX_ATTEMPTS": (int, 5),
+    "CHAT_MAX_PENDING": (int, 1000),
+    "CHAT_RETENTION_S": (int, 604800),
+    "LOCAL_POD_COMMAND": (str, ""),
+    "LOCAL_PODS_MAX": (int, 32),
+    "LLM_BASE_URL": (str, ""),
+    "LLM_MODEL": (str, ""),
+    "LLM_API_KEY": (str, ""),
+    "LLM_TIMEOUT_S": (float, 45),
+    "RATE_POD_CREATE": (str, "100/m"),
+    "RATE_POD_WAKE": (str, "50/m"),
+    "RATE_POD_CHAT": (str, "100/m"),
+    "RATE_POD_DELETE": (str, "50/m"),
+    "RATE_POD_SLEEP": (str, "50/m"),
+    "RATE_POD_READ": (str, "200/m"),
     "SNAPSHOT_TTL_S": (int, 604800),
     "HISTORY_VERSIONS": (int, 1000),
     "COURSE_DATA_ROOT": (str, "./routing/course_data"),
@@ -201,7 +230,16 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = _redis_url()
-CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+_redis = urlsplit(REDIS_URL)  # KEDA is told of its parts (POD-57)
+REDIS_HOST, REDIS_PORT_NUMBER = _redis.hostname or "127.0.0.1", _redis.port or 6379
+REDIS_DATABASE, REDIS_HAS_PASSWORD = int(_redis.path.strip("/") or 0), bool(_redis.password)
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},  # POD-9: limits wait no longer
+    }
+}
 
 AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
 LANGUAGE_CODE = "en-gb"
@@ -317,3 +355,25 @@ EXTRACTOR_BACKEND = _read("EXTRACTOR_BACKEND")
 # GES-49: two builds that can differ in output differ in tag
 EXTRACTOR_TAG = _read("EXTRACTOR_TAG") or f"baton-{VERSION}_mediapipe-0.10.21"
 RATE_CAPTURE, RATE_CAPTURE_READ = _read("RATE_CAPTURE"), _read("RATE_CAPTURE_READ")
+
+SESSION_TTL = _read("SESSION_TTL")
+POD_DRIVER = _read("POD_DRIVER")
+USER_POD_IMAGE = _read("USER_POD_IMAGE")
+USER_POD_PORT, USER_POD_HOST = _read("USER_POD_PORT"), _read("USER_POD_HOST")
+PODS_NAMESPACE = _read("PODS_NAMESPACE")
+KEDA_REDIS_ADDRESS = _read("KEDA_REDIS_ADDRESS")
+POD_URL_TEMPLATE = _read("POD_URL_TEMPLATE")
+KUBECONFIG = _read("KUBECONFIG")
+POD_IDLE_SLEEP_S, POD_WAKE_TIMEOUT_S = _read("POD_IDLE_SLEEP_S"), _read("POD_WAKE_TIMEOUT_S")
+POD_CHAT_TIMEOUT_S, CHAT_WAIT_S = _read("POD_CHAT_TIMEOUT_S"), _read("CHAT_WAIT_S")
+CHAT_MAX_ATTEMPTS, CHAT_MAX_PENDING = _read("CHAT_MAX_ATTEMPTS"), _read("CHAT_MAX_PENDING")
+CHAT_RETENTION_S = _read("CHAT_RETENTION_S")
+LOCAL_POD_COMMAND, LOCAL_PODS_MAX = _read("LOCAL_POD_COMMAND"), _read("LOCAL_PODS_MAX")
+LLM_BASE_URL, LLM_MODEL, LLM_API_KEY = _read("LLM_BASE_URL"), _read("LLM_MODEL"), _read("LLM_API_KEY")
+LLM_TIMEOUT_S = _read("LLM_TIMEOUT_S")
+RATE_POD_CREATE, RATE_POD_WAKE, RATE_POD_CHAT = _read("RATE_POD_CREATE"), _read("RATE_POD_WAKE"), _read("RATE_POD_CHAT")
+RATE_POD_DELETE, RATE_POD_SLEEP, RATE_POD_READ = (
+    _read("RATE_POD_DELETE"),
+    _read("RATE_POD_SLEEP"),
+    _read("RATE_POD_READ"),
+)

@@ -4,9 +4,10 @@ from django.contrib import admin
 from django.urls import path
 from django.views.generic import RedirectView
 
-from config import docs, health
+from config import docs, health, session_resource
 from gestures import views as captures
 from routing import golf_views as golf
+from routing import pod_views
 from routing.advice_views import GetHoleAdvice
 from sessions_app import state_views, token_views, views
 
@@ -32,12 +33,20 @@ urlpatterns = [
     path("schema/", docs.Schema.as_view(), name="schema"),
     path("docs/", docs.Docs.as_view(), name="docs"),
     # State
+    path("session/create", pod_views.CreateSession.as_view()),
     path("session/snapshot", state_views.SaveSnapshot.as_view()),
     path("session/incremental", state_views.UpdateState.as_view()),
     path("session/conflict/resolve", state_views.ResolveConflict.as_view()),
-    path("session/<str:session_id>", state_views.StateOfSession.as_view()),
+    path("session/<str:session_id>", session_resource.SessionResource.as_view()),
     path("session/<str:session_id>/versions", state_views.StateVersions.as_view()),
     path("session/<str:session_id>/diff", state_views.StateDifference.as_view()),
+    # Pods and chat; what may wait is served ahead of Django
+    path("session/<str:session_id>/wake", pod_views.WakeSession.as_view()),
+    path("session/<str:session_id>/sleep", pod_views.SleepSession.as_view()),
+    path("session/<str:session_id>/chat", pod_views.ChatWithSession.as_view()),
+    path("session/<str:session_id>/messages", pod_views.SessionMessages.as_view()),
+    path("session/<str:session_id>/status", pod_views.SessionStatus.as_view()),
+    path("sessions", pod_views.ListSessions.as_view()),
     # Captures; the upload is a raw route
     path("camera_feed_worker/captures", captures.Captures.as_view()),
     path("camera_feed_worker/captures/<str:record_id>", captures.Capture.as_view()),

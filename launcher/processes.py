@@ -19,7 +19,10 @@ class Process:
     rank: Literal[0, 1]
 
 
-TABLE = (Process("web", ("-m", "config.server"), rank=0),)
+TABLE = (
+    Process("web", ("-m", "config.server"), rank=0),
+    Process("pods", ("manage.py", "run_pods"), rank=1),
+)
 
 
 def commands(env: Mapping[str, str]) -> list[Command]:

@@ -141,3 +141,66 @@ class SolverTimeout(UpstreamTimeout):
     """The solver took too long."""
 
     code, remedy = "SOLVER_TIMEOUT", "Repeat the request later."
+
+
+# Pods (pods.md section 13)
+
+
+class PodNotFound(NotFound):
+    """The session has no pod, or the pod it had has expired."""
+
+    code, remedy = "POD_NOT_FOUND", "Give the session a pod with POST /session/create."
+
+
+class PodExists(Conflict):
+    """The session has a pod already."""
+
+    code, remedy = "POD_EXISTS", "Use the pod the session has."
+
+
+class QueueFull(Conflict):
+    """As many messages wait for this pod as may wait."""
+
+    code, remedy = "QUEUE_FULL", "Wait until some are answered."
+
+
+class PodRejected(UpstreamFailed):
+    """The pod refused the message; `pod_status` tells how. It will not be sent again."""
+
+    code, remedy = "POD_REJECTED", "Correct the message and send it anew."
+
+
+class PodBadAnswer(UpstreamFailed):
+    """The pod's answer is not a JSON object of at most 262,144 bytes. The message will not be sent again."""
+
+    code, remedy = "POD_BAD_ANSWER", "Tell the operator: the pod does not keep its contract."
+
+
+class PodFailed(UpstreamFailed):
+    """The pod failed at every attempt. The message will not be sent again."""
+
+    code, remedy = "POD_FAILED", "Send the message anew later."
+
+
+class ClusterUnavailable(Unavailable):
+    """What runs the pods does not answer, or could not finish in time."""
+
+    code, remedy = "CLUSTER_UNAVAILABLE", "Repeat the request later."
+
+
+class ClusterFull(Unavailable):
+    """The cluster's quota has no room for another pod."""
+
+    code, remedy, retry_after_s = "CLUSTER_FULL", "Repeat the request later, or ask the operator for room.", 60
+
+
+class ClusterForbidden(UpstreamFailed):
+    """The cluster does not grant Baton the rights it needs."""
+
+    code, remedy = "CLUSTER_FORBIDDEN", "Tell the operator to apply deploy/k8s/base/rbac.yaml."
+
+
+class ClusterRejected(UpstreamFailed):
+    """The cluster refused an object: a defect of Baton or of the installation."""
+
+    code, remedy = "CLUSTER_REJECTED", "Report the request_id to the operator."

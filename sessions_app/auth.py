@@ -38,9 +38,14 @@ class Caller:
             return f"service.{self.service}"
         return "anonymous" if self.is_anonymous else self.user_id
 
+    @property
+    def acts_for_anyone(self) -> bool:
+        """Whether the caller may act for every user."""
+        return self.is_anonymous or not self.roles.isdisjoint(ACTS_FOR_ANYONE)
+
     def may_act_for(self, user_id: str) -> bool:
         """Whether the caller may act for `user_id` (CON-11)."""
-        return self.is_anonymous or self.user_id == user_id or not self.roles.isdisjoint(ACTS_FOR_ANYONE)
+        return self.user_id == user_id or self.acts_for_anyone
 
     def must_act_for(self, user_id: str) -> None:
         """Raises UserNotAllowed unless the caller may act for `user_id`."""

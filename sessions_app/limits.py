@@ -10,7 +10,7 @@ from django_ratelimit.core import get_usage
 from redis.exceptions import RedisError
 
 from sessions_app.auth import Caller
-from sessions_app.errors import RateLimited
+from sessions_app.errors import RateLimited, RedisUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -58,16 +58,23 @@ def count(rate: Rate, request: Any, caller: Caller) -> None:
 
 def use(rate: Rate, caller: Caller) -> Usage | None:
     """Count one use by `caller`; None without a limit, and with Redis away, when everybody passes (OPS-49)."""
+    try:
+        return measure(rate, caller.name or "anonymous")
+    except RedisUnavailable as error:
+        log.warning("limits.unavailable", limit=rate.group, error=str(error.__cause__))
+        return None
+
+
+def measure(rate: Rate, key: str) -> Usage | None:
+    """Count one use under `key`, a caller or an address; None without a limit. Raises RedisUnavailable."""
     limit = getattr(settings, rate.setting)
     if not limit:
         return None
-    key = caller.name or "anonymous"
     try:
         # The request plays no part in a key of our own.
         found = get_usage(None, group=f"baton.{rate.group}", key=lambda *_: key, rate=limit, increment=True)
     except (RedisError, OSError) as error:
-        log.warning("limits.unavailable", limit=rate.group, error=str(error))
-        return None
+        raise RedisUnavailable from error
     if found is None:
         return None
     return Usage(limit, int(found["limit"]), int(found["count"]), max(1, int(found["time_left"])))

@@ -38,10 +38,11 @@ class StrictJsonParser(parsers.BaseParser):
     """One JSON object in UTF-8, without duplicate names."""
 
     media_type = "application/json"
+    lone_surrogates = False  # whether a member may hold them, to be refused by name
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> dict[str, Any]:
         """The object. Raises MalformedJson."""
-        value = jsonwire.loads(stream.read())
+        value = jsonwire.loads(stream.read(), lone_surrogates=self.lone_surrogates)
         if not isinstance(value, dict):
             raise MalformedJson("The body is not a JSON object.")
         return value

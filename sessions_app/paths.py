@@ -29,6 +29,16 @@ def session_features_dir(user_id: str, session_id: str, *, create: bool = False)
     return _directory(settings.DATA_ROOT, user_id, session_id, (session_id, "features"), create)
 
 
+def pod_directory(session_id: str, *, create: bool = False) -> Path:
+    """`<DATA_ROOT>/pods/<session_id>`, where a local pod works; with `create` it is made (mode 0750).
+
+    Raises PathRefused, and OSError when the directory cannot be made.
+    """
+    if not ids.is_session_id(session_id):
+        raise PathRefused("an id that names no file")
+    return _below(Path(settings.DATA_ROOT), "pods", session_id, create=create)
+
+
 def make_roots() -> None:
     """Make both roots if they are missing. Raises OSError."""
     for root in (settings.DATA_ROOT, settings.LOG_ROOT):
@@ -38,12 +48,15 @@ def make_roots() -> None:
 def _directory(root: Path, user_id: str, session_id: str, below: tuple[str, ...], create: bool) -> Path:
     if not ids.is_actor_id(user_id) or not ids.is_session_id(session_id):
         raise PathRefused("an id that names no file")
-    base = Path(root)
-    directory = base.joinpath("users", user_id, "sessions", *below)
+    return _below(Path(root), "users", user_id, "sessions", *below, create=create)
+
+
+def _below(base: Path, *parts: str, create: bool) -> Path:
+    directory = base.joinpath(*parts)
     if create:
         _make(base, directory)
     # realpath follows links: one that stands in for a directory of the tree shows as another path.
-    if os.path.realpath(directory) != os.path.join(_real_root(str(base)), "users", user_id, "sessions", *below):
+    if os.path.realpath(directory) != os.path.join(_real_root(str(base)), *parts):
         raise PathRefused("a link stands in the path")
     return directory
 

@@ -1,0 +1,31 @@
+"""`manage.py run_pods`: deliver messages, run local pods, observe Kubernetes, reap (POD-53)."""
+
+import asyncio
+import signal
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from routing.supervisor import Supervisor
+from sessions_app import commands
+
+
+class Command(commands.Command):
+    help = "Tend pods until SIGTERM."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The options of POD-53."""
+        super().add_arguments(parser)
+        parser.add_argument("--once", action="store_true", help="one round of delivery, reaping and repair")
+
+    def run(self, **options: Any) -> int:
+        """0 once everything is given back."""
+        asyncio.run(self._work(once=options["once"]))
+        return commands.DONE
+
+    async def _work(self, *, once: bool) -> None:
+        supervisor = Supervisor()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, supervisor.stop)
+        await supervisor.run(once=once, ready=lambda: self.say("ready"))

@@ -1,0 +1,286 @@
+"""A strict stand-in of the Kubernetes API with a mind of its own: a controller that makes Deployments ready, and KEDA.
+
+It refuses what a real server refuses (kube_objects.py), grants only the rights of POD-67, demands strict validation of
+every write, and keeps the owner of `spec.replicas` as server-side apply does.
+"""
+
+import json
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import redis
+import yaml
+
+from tests.routing import kube_objects
+from tests.routing.kube_objects import Refused
+
+TOKEN = "stand-in-token"
+POLL_S = 0.05
+
+# POD-67, to the letter.
+RIGHTS = {
+    "deployments": {"get", "list", "watch", "create", "patch", "delete"},
+    "deployments/scale": {"get", "patch"},
+    "services": {"get", "list", "create", "patch", "delete"},
+    "scaledobjects": {"get", "list", "create", "patch", "delete"},
+}
+_PATH = re.compile(
+    r"/(?:api|apis/(?P<group>[^/]+))/[^/]+/namespaces/[^/]+"
+    r"/(?P<plural>[a-z]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[a-z]+))?\Z"
+)
+_GROUPS = {"deployments": "apps", "services": None, "scaledobjects": "keda.sh"}
+_VERBS = {"GET": "get", "POST": "create", "PATCH": "patch", "DELETE": "delete", "PUT": "update"}
+_APPLY, _MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
+
+Object = dict[str, Any]
+Fault = Callable[[str, str], tuple[int, str] | None]
+
+
+class Kube:
+    """The store, and the server in front of it. `fault(verb, what)` may answer a request in its place."""
+
+    def __init__(self, *, ready_after_s: float = 0.05, cooldown_s: float = 3600.0, redis_url: str = "") -> None:
+        self.objects: dict[tuple[str, str], Object] = {}
+        self.requests: list[tuple[str, str]] = []  # verb, resource
+        self.scaled: list[tuple[str, int]] = []
+        self.fault: Fault = lambda verb, what: None
+        self.keda = False
+        self._ready_after_s, self.cooldown_s = ready_after_s, cooldown_s
+        self._redis = redis.Redis.from_url(redis_url) if redis_url else None
+        self._lock = threading.RLock()
+        self._version = 0
+        self._raised_at: dict[str, float] = {}
+        self._active_at: dict[str, float] = {}
+        self._stopping = threading.Event()
+        self._server: ThreadingHTTPServer | None = None
+        self.port = 0
+
+    def start(self) -> "Kube":
+        """Serve, on the same port as before."""
+        handler = type("BoundHandler", (Handler,), {"kube": self})
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), handler)
+        self.port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def stop(self) -> None:
+        """Be unreachable; what is stored stays."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server.server_close()
+            self._server = None
+
+    def run_controllers(self) -> None:
+        """Begin to make Deployments ready and to scale as KEDA does."""
+        threading.Thread(target=self._control, daemon=True).start()
+
+    def close(self) -> None:
+        """End for good."""
+        self._stopping.set()
+        self.stop()
+        if self._redis is not None:
+            self._redis.close()
+
+    def kubeconfig(self, directory: Path) -> str:
+        """A KUBECONFIG that leads here."""
+        place = directory / "kubeconfig"
+        cluster = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}
+        user = {"name": "u", "user": {"token": TOKEN}}
+        where = {"name": "x", "context": {"cluster": "c", "user": "u", "namespace": "default"}}
+        place.write_text(
+            yaml.safe_dump(
+                {"apiVersion": "v1", "kind": "Config", "clusters": [cluster], "users": [user], "contexts": [where],
+                 "current-context": "x"}
+            )
+        )  # fmt: skip
+        return str(place)
+
+    def of(self, plural: str) -> list[Object]:
+        """Every object of a kind."""
+        with self._lock:
+            return [one for (kind, _), one in self.objects.items() if kind == plural]
+
+    def handle(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, Object]:
+        """One request."""
+        parts = urlsplit(target)
+        query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+        match = _PATH.match(parts.path)
+        if match is None or _GROUPS.get(match["plural"], "?") != match["group"]:
+            return 404, _status(404, "the server could not find the requested resource")
+        what = match["plural"] + (f"/{match['sub']}" if match["sub"] else "")
+        verb = "list" if method == "GET" and not match["name"] else _VERBS[method]
+        with self._lock:
+            self.requests.append((verb, what))
+            if headers.get("authorization") != f"Bearer {TOKEN}":
+                return 401, _status(401, "Unauthorized")
+            if planned := self.fault(verb, what):
+                return planned[0], _status(*planned)
+            if verb not in RIGHTS.get(what, set()):
+                return 403, _status(403, f"{what} is forbidden: cannot {verb}")
+            try:
+                return self._act(verb, what, match["plural"], match["name"] or "", query, headers, body)
+            except Refused as error:
+                return error.status, _status(error.status, str(error))
+
+    def _act(self, verb: str, what: str, plural: str, name: str, query: dict[str, str], headers: dict[str, str],
+             body: bytes) -> tuple[int, Object]:  # fmt: skip
+        if verb == "list":
+            items = self._selected(plural, query.get("labelSelector", ""))
+            return 200, {"kind": "List", "metadata": {}, "items": items}
+        if verb in ("create", "patch") and query.get("fieldValidation") != "Strict":
+            raise Refused(400, "this stand-in takes strictly validated writes alone")
+        if verb == "create":
+            return 201, self._create(plural, json.loads(body), query)
+        if (plural, name) not in self.objects and not (verb == "patch" and what == plural):
+            raise Refused(404, f'{plural} "{name}" not found')
+        if verb == "get":
+            return 200, self.objects[plural, name]
+        if verb == "delete":
+            self._delete(plural, name, query, body)
+            return 200, _status(200, "deleted")
+        if what == "deployments/scale":
+            return 200, self._scale(name, json.loads(body), headers)
+        return 200, self._apply(plural, name, yaml.safe_load(body), query, headers)
+
+    def _selected(self, plural: str, selector: str) -> list[Object]:
+        found = self.of(plural)
+        for term in re.findall(r"([^,\s(]+)\s*(?:=\s*([^,]+)|in\s*\(([^)]*)\))", selector):
+            wanted = {term[1]} if term[1] else {value.strip() for value in term[2].split(",")}
+            found = [one for one in found if one["metadata"].get("labels", {}).get(term[0]) in wanted]
+        return found
+
+    def _create(self, plural: str, manifest: Object, query: dict[str, str]) -> Object:
+        kube_objects.check(manifest)
+        name = manifest["metadata"]["name"]
+        if (plural, name) in self.objects:
+            raise Refused(409, f'{plural} "{name}" already exists')
+        return self._store(plural, manifest, manager=query.get("fieldManager", ""))
+
+    def _apply(
+        self, plural: str, name: str, manifest: Object, query: dict[str, str], headers: dict[str, str]
+    ) -> Object:
+        if headers.get("content-type") != _APPLY or not query.get("fieldManager"):
+            raise Refused(415, "objects are changed by server-side apply alone")
+        kube_objects.check(manifest)
+        if manifest["metadata"]["name"] != name:
+            raise Refused(400, "the name differs from the path")
+        before = self.objects.get((plural, name))
+        if before is None:
+            if plural == "deployments" and "replicas" not in manifest["spec"]:
+                manifest["spec"]["replicas"] = 1  # the server's default: an apply alone would start a pod
+            return self._store(plural, manifest, manager=query["fieldManager"])
+        if plural == "deployments" and "replicas" in manifest["spec"] and query.get("force") != "true":
+            raise Refused(409, "conflict with baton-init over spec.replicas")
+        if plural == "deployments":
+            manifest["spec"].setdefault("replicas", before["spec"]["replicas"])
+        kept = {name: before["metadata"][name] for name in ("uid", "creationTimestamp")}
+        self._version += 1
+        after = {**manifest, "status": before.get("status", {})}
+        after["metadata"] = {**manifest["metadata"], **kept, "resourceVersion": str(self._version)}
+        self.objects[plural, name] = after
+        return after
+
+    def _store(self, plural: str, manifest: Object, *, manager: str) -> Object:
+        self._version += 1
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        ours = {"uid": str(uuid.uuid4()), "creationTimestamp": stamp, "resourceVersion": str(self._version)}
+        ours["managedFields"] = [{"manager": manager}]  # type: ignore[assignment]
+        stored = {**manifest, "metadata": {**manifest["metadata"], **ours}, "status": {}}
+        self.objects[plural, manifest["metadata"]["name"]] = stored
+        return stored
+
+    def _scale(self, name: str, patch: Object, headers: dict[str, str]) -> Object:
+        if headers.get("content-type") != _MERGE or set(patch) != {"spec"} or set(patch["spec"]) != {"replicas"}:
+            raise Refused(422, "only spec.replicas of a scale is patched")
+        self.set_replicas(name, patch["spec"]["replicas"])
+        spec = {"replicas": patch["spec"]["replicas"]} if patch["spec"]["replicas"] else {}  # omitted at 0, as it is
+        return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": {"name": name}, "spec": spec}
+
+    def set_replicas(self, name: str, replicas: int) -> None:
+        """Scale, as the subresource, KEDA and a person with kubectl do."""
+        with self._lock:
+            deployment = self.objects["deployments", name]
+            if replicas != deployment["spec"].get("replicas"):
+                self.scaled.append((name, replicas))
+                self._raised_at[name] = time.monotonic()
+            deployment["spec"]["replicas"] = replicas
+            if not replicas:
+                deployment["status"] = {}
+
+    def _delete(self, plural: str, name: str, query: dict[str, str], body: bytes) -> None:
+        policy = query.get("propagationPolicy") or (json.loads(body).get("propagationPolicy") if body else None)
+        if policy != "Background":
+            raise Refused(400, "propagationPolicy=Background is expected")
+        uid = self.objects.pop((plural, name))["metadata"]["uid"]
+        for key, one in list(self.objects.items()):
+            if any(owner["uid"] == uid for owner in one["metadata"].get("ownerReferences", [])):
+                del self.objects[key]
+
+    def _control(self) -> None:
+        while not self._stopping.wait(POLL_S):
+            with self._lock:
+                for (plural, name), one in list(self.objects.items()):
+                    if plural == "deployments":
+                        self._make_ready(name, one)
+                    elif plural == "scaledobjects" and self.keda:
+                        self._poll(one)
+
+    def _make_ready(self, name: str, deployment: Object) -> None:
+        age = time.monotonic() - self._raised_at.get(name, 0.0)
+        if deployment["spec"].get("replicas") and age >= self._ready_after_s:
+            deployment["status"] = {"replicas": 1, "readyReplicas": 1}
+
+    def _poll(self, scaled: Object) -> None:
+        """KEDA: active while a list is longer than its activation length, asleep once the cooldown is over."""
+        assert self._redis is not None
+        name, now = scaled["spec"]["scaleTargetRef"]["name"], time.monotonic()
+        replicas = self.objects["deployments", name]["spec"].get("replicas", 1)
+        lengths = [
+            self._redis.llen(one["metadata"]["listName"]) > int(one["metadata"]["activationListLength"])
+            for one in scaled["spec"]["triggers"]
+        ]
+        if any(lengths):
+            self._active_at[name] = now
+            if not replicas:
+                self.set_replicas(name, 1)
+        elif replicas and now - self._active_at.get(name, -1e9) > self.cooldown_s:
+            self.set_replicas(name, 0)  # also when it never was active: a wake that KEDA did not see is undone
+
+
+class Handler(BaseHTTPRequestHandler):
+    """HTTP in front of a Kube."""
+
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    kube: Kube
+
+    def _serve(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        status, answer = self.kube.handle(self.command, self.path, headers, body)
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(data)
+        self.wfile.flush()
+        self.close_connection = True
+
+    do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _serve
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+def _status(code: int, message: str) -> Object:
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "code": code, "message": message,
+            "status": "Success" if code < 400 else "Failure"}  # fmt: skip
