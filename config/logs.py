@@ -43,9 +43,11 @@ def configure(wanted: dict[str, Any]) -> None:
             "handlers": {"out": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": "line"}},
             "root": {"handlers": ["out"], "level": wanted["level"]},
             # Django repeats each 4xx and 5xx in a log of its own; request.finished has said it already.
+            # uvicorn tells of every handshake, query string included; ws.closed tells of the sockets.
             "loggers": {
                 "django.request": {"level": "CRITICAL"},
                 "uvicorn.access": {"level": "CRITICAL"},
+                "uvicorn.error": {"level": "WARNING"},
                 "httpx": {"level": "WARNING"},
             },
         }

@@ -2,6 +2,7 @@
 
 import gc
 import resource
+import socket
 import time
 from types import FrameType
 
@@ -10,6 +11,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from config.asgi import application
+from config.websocket import SocketProtocol
+from devices import reception
 from sessions_app import drain
 
 STILL_LISTENING_S = 2.0  # OPS-71: a balancer has this long to see /readyz say no
@@ -39,6 +42,13 @@ class Server(uvicorn.Server):
             self.should_exit = True
         return await super().on_tick(counter)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept nobody any more, let the sockets finish what they have begun, then close everything."""
+        for server in self.servers:
+            server.close()
+        await reception.drain()
+        await super().shutdown(sockets)
+
 
 def main() -> None:
     """Serve until a signal. Raises SystemCheckError if the settings are unsafe (OPS-61)."""
@@ -50,7 +60,7 @@ def main() -> None:
         port=port,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws=SocketProtocol,
         ws_max_size=WS_MOST_BYTES,
         ws_ping_interval=WS_PING_S,
         ws_ping_timeout=WS_PING_S,

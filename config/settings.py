@@ -117,6 +117,8 @@ SCHEMA: dict[str, Any] = {
     "DEBUG_BUNDLE_MAX_COUNT": (int, 1000),
     "RATE_ADVICE": (str, "600/m"),
     "RATE_STATE": (str, "1000/m"),
+    "RATE_HANDOFF": (str, "10/m"),
+    "RATE_ADMIN": (str, "300/m"),
     "EXTRACTOR_URL": (str, "local:"),
     "EXTRACTOR_KEY": (str, ""),
     "EXTRACTOR_WORKERS": (int, 0),
@@ -346,6 +348,7 @@ DEBUG_BUNDLE_ENABLED, DEBUG_BUNDLE_DIR = _read("DEBUG_BUNDLE_ENABLED"), _rooted(
 DEBUG_BUNDLE_MAX_AGE_S, DEBUG_BUNDLE_MAX_COUNT = _read("DEBUG_BUNDLE_MAX_AGE_S"), _read("DEBUG_BUNDLE_MAX_COUNT")
 RATE_ADVICE = _read("RATE_ADVICE")
 RATE_STATE = _read("RATE_STATE")
+RATE_HANDOFF, RATE_ADMIN = _read("RATE_HANDOFF"), _read("RATE_ADMIN")
 
 
 EXTRACTOR_URL = _read("EXTRACTOR_URL")

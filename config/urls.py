@@ -5,6 +5,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from config import docs, health, session_resource
+from devices import views as devices
 from gestures import views as captures
 from routing import golf_views as golf
 from routing import pod_views
@@ -47,6 +48,12 @@ urlpatterns = [
     path("session/<str:session_id>/messages", pod_views.SessionMessages.as_view()),
     path("session/<str:session_id>/status", pod_views.SessionStatus.as_view()),
     path("sessions", pod_views.ListSessions.as_view()),
+    # Devices and handoffs
+    path("session/<str:session_id>/devices", devices.Devices.as_view()),
+    path("session/<str:session_id>/device/<str:device_id>", devices.Device.as_view()),
+    path("session/<str:session_id>/handoff", devices.OfferHandoff.as_view()),
+    path("session/<str:session_id>/handoff/<str:token>", devices.AcceptHandoff.as_view()),
+    path("session/<str:session_id>/handoffs", devices.Handoffs.as_view()),
     # Captures; the upload is a raw route
     path("camera_feed_worker/captures", captures.Captures.as_view()),
     path("camera_feed_worker/captures/<str:record_id>", captures.Capture.as_view()),
@@ -60,6 +67,7 @@ urlpatterns = [
     path("api/get_hole_advice", GetHoleAdvice.as_view()),
     path("api/datasets", golf.ListDatasets.as_view()),
     # Staff
+    path("admin/broadcast", devices.Broadcast.as_view()),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
 ]

@@ -70,8 +70,10 @@ class Socket:
         event: Any = {}
         try:
             while (event := await receive())["type"] != "websocket.disconnect":
-                if not self._one.outbox.is_closing:
+                if not self._one.outbox.is_closing and not self._here.is_draining:
+                    self._one.is_busy = True
                     await self._take(event)
+                    self._one.is_busy = False
         finally:
             await entry.leave(self._one, self._here, event)
 

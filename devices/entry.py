@@ -7,7 +7,8 @@ from django.conf import settings
 
 from devices import admission, presence
 from devices.admission import Admission
-from devices.reception import Reception, holder_of
+from devices.leases import Holder
+from devices.reception import Reception
 from sessions_app import broadcast, clock, frames, hub, resume
 from sessions_app.connection import Connection
 from sessions_app.errors import DomainError
@@ -45,7 +46,7 @@ async def _enter_session(one: Connection, here: Reception, admitted: Admission, 
     try:
         await here.hub.bus.subscribed(hub.channel(hub.session(feed.session_id)))
         standing = await cross(
-            admission.attach, admitted, holder_of(one), says, wanted=wanted, replaced_here=here.elsewhere(one)
+            admission.attach, admitted, Holder.of(one), says, wanted=wanted, replaced_here=here.elsewhere(one)
         )
     except DomainError:
         here.leave(one)
@@ -78,7 +79,7 @@ async def leave(one: Connection, here: Reception, event: Any) -> None:
     broadcast.to_admin(frames.admin_update("connection_closed", "A connection has closed.", about))
     reason = _reason(one, event)
     if one.info and reason is not None:
-        await cross(presence.leave, holder_of(one), reason)
+        await cross(presence.leave, Holder.of(one), reason)
         if reason == presence.LOST:
             here.look_after_grace(one)
 

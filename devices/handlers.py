@@ -20,14 +20,6 @@ MAX_BROADCAST_BYTES: Final = 16_384
 MAX_TYPE_CHARACTERS: Final = 64
 ACK_WITHIN_S: Final = 5.0  # after the commit; then the ack counts as lost, and the client repeats with its op_id
 
-# Types of BROADCAST that only the server sends (DEV-72).
-RESERVED: Final = frozenset(
-    {
-        "handoff_complete", "session_ended", "server_restart", "chat_message", "pod_state", "connection_opened",
-        "connection_closed", "session_started", "metrics",
-    }
-)  # fmt: skip
-
 
 async def heartbeat(one: Connection, here: Reception, message: Message) -> None:
     """HEARTBEAT_ACK; a client whose last_seq is behind gets the state as well (DEV-50)."""
@@ -136,7 +128,7 @@ def _broadcast(one: Connection, message: Message) -> Frame:
     if not is_text(text):
         raise BadFrame("message is a text")
     type_ = message.text("type", most=MAX_TYPE_CHARACTERS) or "message"
-    if type_ in RESERVED:
+    if type_ in frames.RESERVED:
         raise BadFrame(f"only the server sends broadcasts of type {type_}")
     if data is not None:
         canonical.check_depth(data)

@@ -1,4 +1,4 @@
-"""Door to Redis for presence: one lease per (session, device), held by a connection (DEV-27, DEV-32).
+"""Presence as Redis holds it: one lease per (session, device), held by a connection (DEV-27, DEV-32).
 
     baton:presence:<session>    hash: device to "<connection> <last seen, ms> <reason> <what it says of itself, JSON>"
     baton:leases                zset: "<session> <device>" by the end of the lease, ms
@@ -10,20 +10,16 @@ Every change compares the holder's connection_id first, so a late farewell of an
 
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import orjson
-import redis
-from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from sessions_app.errors import RedisUnavailable
+from sessions_app import clock, redisdoor
+from sessions_app.connection import Connection
 
 LEASES: Final = "baton:leases"
 GENERATION: Final = "baton:generation"
-_AWAY_S = 1.0  # after a failure the next callers do not wait for another one
 
 _TAKE = """
 local now, till, device, connection = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
@@ -98,7 +94,7 @@ _FORGET = """
 local held = redis.call('HGET', KEYS[1], ARGV[1])
 redis.call('HDEL', KEYS[1], ARGV[1])
 redis.call('ZREM', KEYS[2], ARGV[2])
-return held and string.match(held, '^%S+') or ''
+return held or ''
 """
 
 
@@ -110,6 +106,11 @@ class Holder(NamedTuple):
     device_id: str
     connection_id: str
 
+    @classmethod
+    def of(cls, one: Connection) -> "Holder":
+        """The connection as a holder."""
+        return cls(one.session_id, one.user_id, one.device_id, one.connection_id)
+
 
 class Lease(NamedTuple):
     """A lease as it stands; `last_seen` in Unix seconds."""
@@ -118,6 +119,13 @@ class Lease(NamedTuple):
     connection_id: str
     last_seen: float
     says: dict[str, Any]
+    is_connected: bool = True  # not so during the grace after a lost socket
+
+    @classmethod
+    def of(cls, one: Connection) -> "Lease":
+        """The lease of a connection of this process, as fresh as it is."""
+        silent_s = time.monotonic() - one.heard_at  # which is the clock of the loop
+        return cls(one.device_id, one.connection_id, clock.now().timestamp() - silent_s, one.info)
 
 
 class Taken(NamedTuple):
@@ -137,7 +145,7 @@ class Renewed(NamedTuple):
 def take(holder: Holder, says: dict[str, Any], *, at: float, until: float, most: int) -> Taken:
     """Make `holder` the one live connection of its device. Raises RedisUnavailable."""
     arguments = [_ms(at), _ms(until), holder.device_id, holder.connection_id, orjson.dumps(says), most, _member(holder)]
-    outcome, before = _run(_TAKE, [*_keys(holder)], arguments)
+    outcome, before = redisdoor.run(_TAKE, [*_keys(holder)], arguments)
     return Taken(outcome.decode(), before.decode())
 
 
@@ -149,19 +157,19 @@ def renew(held: Iterable[tuple[Holder, dict[str, Any], float]], *, ttl_s: float)
         keys += [presence, connections]
         arguments += [holder.device_id, holder.connection_id, _ms(seen), _ms(seen + ttl_s), orjson.dumps(says)]
         arguments.append(_member(holder))
-    lost, made = _run(_RENEW, keys, arguments) if arguments else ((), ())
+    lost, made = redisdoor.run(_RENEW, keys, arguments) if arguments else ((), ())
     return Renewed([one.decode() for one in lost], [one.decode() for one in made])
 
 
 def end(holder: Holder) -> bool:
     """Give the lease back; whether `holder` still had it. Raises RedisUnavailable."""
-    return bool(_run(_END, _keys(holder), [holder.device_id, holder.connection_id, _member(holder)]))
+    return bool(redisdoor.run(_END, _keys(holder), [holder.device_id, holder.connection_id, _member(holder)]))
 
 
 def grace(holder: Holder, *, until: float) -> bool:
     """Let the lease of a lost socket last until then; whether `holder` still had it. Raises RedisUnavailable."""
     arguments = [holder.device_id, holder.connection_id, _member(holder), _ms(until)]
-    return bool(_run(_GRACE, _keys(holder), arguments))
+    return bool(redisdoor.run(_GRACE, _keys(holder), arguments))
 
 
 def claim(session_id: str, device_id: str, *, at: float) -> str | None:
@@ -170,36 +178,36 @@ def claim(session_id: str, device_id: str, *, at: float) -> str | None:
     Raises RedisUnavailable.
     """
     member = f"{session_id} {device_id}"
-    reason = _run(_CLAIM, [_presence(session_id), LEASES], [device_id, _ms(at), member])
+    reason = redisdoor.run(_CLAIM, [_presence(session_id), LEASES], [device_id, _ms(at), member])
     return reason.decode() or None
 
 
-def forget(session_id: str, device_id: str) -> str | None:
-    """End a lease whoever holds it; the connection that did. Raises RedisUnavailable."""
-    holder = _run(_FORGET, [_presence(session_id), LEASES], [device_id, f"{session_id} {device_id}"])
-    return holder.decode() or None
+def forget(session_id: str, device_id: str) -> Lease | None:
+    """End a lease whoever holds it; what it was. Raises RedisUnavailable."""
+    held = redisdoor.run(_FORGET, [_presence(session_id), LEASES], [device_id, f"{session_id} {device_id}"])
+    return _lease(device_id, held) if held else None
 
 
 def due(*, at: float, most: int) -> list[tuple[str, str]]:
     """Sessions and devices whose lease has run out. Raises RedisUnavailable."""
-    found = _call("zrangebyscore", LEASES, "-inf", _ms(at), start=0, num=most)
+    found = redisdoor.call("zrangebyscore", LEASES, "-inf", _ms(at), start=0, num=most)
     return [tuple(member.decode().split(" ", 1)) for member in found]
 
 
 def of_session(session_id: str) -> list[Lease]:
     """The leases of a session. Raises RedisUnavailable."""
-    return [_lease(device.decode(), held) for device, held in _call("hgetall", _presence(session_id)).items()]
+    return [_lease(device.decode(), held) for device, held in redisdoor.call("hgetall", _presence(session_id)).items()]
 
 
 def generation() -> str:
     """A name that changes when Redis loses its memory. Raises RedisUnavailable."""
-    _call("set", GENERATION, secrets.token_hex(8), nx=True)
-    return str((_call("get", GENERATION) or b"").decode())
+    redisdoor.call("set", GENERATION, secrets.token_hex(8), nx=True)
+    return str((redisdoor.call("get", GENERATION) or b"").decode())
 
 
 def _lease(device_id: str, held: bytes) -> Lease:
-    connection_id, seen, _, says = held.split(b" ", 3)
-    return Lease(device_id, connection_id.decode(), int(seen) / 1000, orjson.loads(says))
+    connection_id, seen, reason, says = held.split(b" ", 3)
+    return Lease(device_id, connection_id.decode(), int(seen) / 1000, orjson.loads(says), reason == b"timeout")
 
 
 def _keys(holder: Holder) -> list[str]:
@@ -216,45 +224,3 @@ def _member(holder: Holder) -> str:
 
 def _ms(seconds: float) -> int:
     return int(seconds * 1000)
-
-
-class _Door:
-    """The client, its scripts, and until when Redis counts as away."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.client = redis.Redis.from_url(
-            url, socket_connect_timeout=0.5, socket_timeout=1.0, retry=Retry(NoBackoff(), 0)
-        )
-        self.scripts = {
-            text: self.client.register_script(text) for text in (_TAKE, _RENEW, _END, _GRACE, _CLAIM, _FORGET)
-        }
-        self.away_until = 0.0
-
-
-_doors: dict[str, _Door] = {}
-
-
-def _door() -> _Door:
-    door = _doors.get(settings.REDIS_URL) or _doors.setdefault(settings.REDIS_URL, _Door(settings.REDIS_URL))
-    if door.away_until > time.monotonic():
-        raise RedisUnavailable
-    return door
-
-
-def _run(script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-    door = _door()
-    return _tried(door, lambda: door.scripts[script](keys=keys, args=arguments))
-
-
-def _call(command: str, *arguments: Any, **options: Any) -> Any:
-    door = _door()
-    return _tried(door, lambda: getattr(door.client, command)(*arguments, **options))
-
-
-def _tried(door: _Door, call: Any) -> Any:
-    try:
-        return call()
-    except (redis.RedisError, OSError) as error:
-        door.away_until = time.monotonic() + _AWAY_S
-        raise RedisUnavailable from error

@@ -1,10 +1,10 @@
 """The rows of devices: what a session knows of each (DEV-53), and the tokens that hand a state over (DEV-56)."""
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 
 from django.db import models
-from django.db.models import F, Q
 
 from sessions_app.ids import ACTOR_ID_LENGTH
 from sessions_app.models import CHECKSUM_LENGTH, Session
@@ -15,21 +15,23 @@ KNOWN_FOR = dt.timedelta(days=7)  # DEV-53
 class DeviceQuerySet(models.QuerySet["Device"]):
     """The words in which devices are asked for."""
 
-    def known(self, at: dt.datetime) -> "DeviceQuerySet":
-        """Devices that gave a sign within the last week and were not deleted since."""
-        return self.filter(last_seen__gt=at - KNOWN_FOR).filter(
-            Q(forgotten_at=None) | Q(last_seen__gt=F("forgotten_at"))
-        )
-
     def connected(self, session_id: str, device_id: str, *, says: dict[str, Any], at: dt.datetime) -> None:
         """Note that a device has connected, and what it says of itself."""
         row = Device(session_id=session_id, device_id=device_id, connected_at=at, last_seen=at, **says)
-        self.bulk_create(
-            [row],
-            update_conflicts=True,
-            unique_fields=["session", "device_id"],
-            update_fields=["connected_at", "last_seen", *says],
-        )
+        self._upsert([row], ["connected_at", "last_seen", *says])
+
+    def seen(self, session_id: str, device_ids: Iterable[str], *, at: dt.datetime) -> None:
+        """Note a sign of devices that did not connect."""
+        rows = [Device(session_id=session_id, device_id=name, last_seen=at) for name in device_ids]
+        self._upsert(rows, ["last_seen"])
+
+    def forget(self, session_id: str, device_id: str, *, at: dt.datetime) -> None:
+        """Let signs from before `at` count no more; the row stays, as the log may hold some."""
+        row = Device(session_id=session_id, device_id=device_id, last_seen=at, forgotten_at=at)
+        self._upsert([row], ["forgotten_at", "last_seen"])
+
+    def _upsert(self, rows: list["Device"], fields: list[str]) -> None:
+        self.bulk_create(rows, update_conflicts=True, unique_fields=["session", "device_id"], update_fields=fields)
 
 
 class Device(models.Model):
@@ -53,6 +55,11 @@ class Device(models.Model):
 
     def __str__(self) -> str:
         return f"{self.session_id} {self.device_id}"
+
+    def is_known(self, at: dt.datetime) -> bool:
+        """Whether it gave a sign within the last week and was not deleted since (DEV-53)."""
+        was_deleted = self.forgotten_at is not None and self.last_seen <= self.forgotten_at
+        return self.last_seen > at - KNOWN_FOR and not was_deleted
 
     def described(self) -> dict[str, Any]:
         """What the device said of itself."""

@@ -86,8 +86,10 @@ def end_if_over(session_id: str, device_id: str) -> None:
         broadcast.to_session(session_id, frames.device_left(device_id, reason))
 
 
-def sweep() -> int:
+def sweep(*, dry_run: bool = False) -> int:
     """Announce every device whose lease has run out; how many there were. Raises RedisUnavailable."""
+    if dry_run:
+        return len(leases.due(at=clock.now().timestamp(), most=MOST_PER_SWEEP))
     with _owed_lock:
         owed, _owed[:] = _owed[:], []
     for holder in owed:

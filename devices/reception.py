@@ -1,22 +1,22 @@
-"""The sockets of this process and what is done for all of them at once: deadlines, leases, revocations (DEV-24 ff.).
+"""The sockets of this process, and who of them is who. There is one reception per event loop.
 
-There is one per event loop. No connection has a timer or a task of its own.
+No connection has a timer or a task of its own: the wheel looks after deadlines, upkeep.py after leases and losses.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, Final
 
 import structlog
-from django.conf import settings
 
-from devices import leases, presence
-from devices.leases import Holder, Lease
-from sessions_app import broadcast, clock, connection, gaps, revocations
+from devices import notices, presence
+from devices.leases import Lease
+from devices.upkeep import Upkeep
+from sessions_app import broadcast, connection, frames, gaps
 from sessions_app.auth import Caller
 from sessions_app.connection import Connection
-from sessions_app.errors import DomainError, RedisUnavailable
+from sessions_app.errors import DomainError
 from sessions_app.feeds import Feed
 from sessions_app.hub import Hub
 from sessions_app.positions import Positions
@@ -24,29 +24,24 @@ from sessions_app.protocol import Notice
 from sessions_app.threads import cross
 from sessions_app.wheel import Wheel
 
-RENEW_S: Final = 5.0
-REREAD_S: Final = 20.0  # revocations whose notice was lost (DEV-25)
-MOST_PER_RENEWAL: Final = 500
-DISCONNECT: Final = "disconnect"  # the notice that a device was deleted (DEV-54)
+FINISH_WITHIN_S: Final = 10.0
 
 log = structlog.get_logger(__name__)
 
 
 class Reception:
-    """Who is connected to this process, and the upkeep of their presence."""
+    """Who is connected to this process."""
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self.wheel = Wheel()
+        self.positions = Positions()
         self.sockets: set[Connection] = set()  # all that are open
         self.unauthenticated: Counter[str] = Counter()  # by address
-        self.positions = Positions()
-        self._generation = ""
+        self.is_draining = False
         hub.noticed.append(self._heed)
         hub.expect, hub.look = gaps.expect, gaps.look
-        self.wheel.every(RENEW_S, self._in_turn(self.renew_leases))
-        self.wheel.every(presence.SWEEP_S, self._in_turn(self.sweep))
-        self.wheel.every(REREAD_S, self._in_turn(self.reread_revocations))
+        Upkeep(self).start()
         self.wheel.start()
 
     def open(self, one: Connection) -> None:
@@ -95,92 +90,34 @@ class Reception:
 
     def seen_here(self, session_id: str) -> list[Lease]:
         """What this process knows of a session's devices, later than Redis may know it."""
-        return [lease_of(one) for one in self.members(session_id) if one.info]
+        return [Lease.of(one) for one in self.members(session_id) if one.info]
 
-    async def renew_leases(self) -> None:
-        """Renew the leases of all that gave a sign of life; all of them when Redis has lost its memory (DEV-33)."""
-        try:
-            generation = await cross(leases.generation)
-            lost_memory = generation != self._generation
-            due = [one for one in self.sockets if one.info and (lost_memory or one.was_heard)]
-            await self._renew(due, lost_memory)
-            self._generation = generation
-        except RedisUnavailable:
-            self._generation = ""
-
-    async def sweep(self) -> None:
-        """Announce the devices whose lease has run out, and find frames that were lost on the way."""
-        await cross(presence.sweep)
-        await gaps.check(list(self.hub.feeds.values()))
-
-    async def reread_revocations(self) -> None:
-        """Close sockets whose revocation was not heard of."""
-        await cross(revocations.refresh)
-        self._close_revoked()
-
-    async def _renew(self, due: list[Connection], lost_memory: bool) -> None:
-        for start in range(0, len(due), MOST_PER_RENEWAL):
-            part = due[start : start + MOST_PER_RENEWAL]
-            for one in part:
-                one.was_heard = False
-            held = [(holder_of(one), one.info, lease_of(one).last_seen) for one in part]
-            renewed = await cross(leases.renew, held, ttl_s=settings.PRESENCE_TTL_S)
-            self._settle({one.connection_id: one for one in part}, renewed, lost_memory)
-
-    def _settle(self, part: dict[str, Connection], renewed: leases.Renewed, lost_memory: bool) -> None:
-        for connection_id in renewed.lost:
-            part[connection_id].close(connection.REPLACED, at_once=True)
-        for connection_id in renewed.made:
-            one = part[connection_id]
-            if not lost_memory and not one.outbox.is_closing:
-                presence.tell_joined(holder_of(one), one.info)  # it had been announced as gone
-
-    def _heed(self, notice: Notice) -> None:
-        data = notice.data
-        match notice.kind:
-            case presence.FENCED:
-                for one in self.members(data["session_id"]):
-                    if one.connection_id == data["connection_id"]:
-                        one.close(connection.REPLACED, at_once=True)
-            case broadcast.SESSION_ENDED:
-                for one in self.members(data["session_id"]):
-                    one.close(connection.NO_SESSION)
-            case broadcast.REVOKED:
-                self._close_revoked()
-
-    def _close_revoked(self) -> None:
+    async def drain(self) -> None:
+        """Say that the server restarts, wait for the frames in hand, close everything (DEV-69)."""
+        self.is_draining = True
+        restart = frames.broadcast("server_restart", "The server restarts; connect again.")
+        for one in self.hub.connections:
+            if not one.is_admin:
+                one.deliver(restart)
+        until = self.hub.loop.time() + FINISH_WITHIN_S
+        while any(one.is_busy for one in self.sockets) and self.hub.loop.time() < until:
+            await asyncio.sleep(0.02)
         for one in list(self.sockets):
-            if one.caller and one.caller.claims and revocations.covered(one.caller.claims):
-                one.close(connection.REVOKED, at_once=True)
-
-    def _count_out(self, one: Connection) -> None:
-        self.unauthenticated[one.ip] -= 1
-        if self.unauthenticated[one.ip] <= 0:
-            del self.unauthenticated[one.ip]
+            one.close(connection.RESTART)
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Do something nobody waits for; what goes wrong is logged."""
         return self.hub.loop.create_task(_attempt(work))
 
-    def _in_turn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
-        """Something regular that skips its turn while the last one still runs."""
-        running: asyncio.Task[None] | None = None
+    def _heed(self, notice: Notice) -> None:
+        act = notices.HEEDED.get(notice.kind)
+        if act is not None:
+            act(self, notice.data)
 
-        def begin() -> None:
-            nonlocal running
-            if running is None or running.done():
-                running = self.in_background(work())
-
-        return begin
-
-
-async def _attempt(work: Coroutine[Any, Any, None]) -> None:
-    try:
-        await work
-    except DomainError as error:
-        log.warning("reception.upkeep_failed", work=work.__qualname__, code=error.code)
-    except Exception:
-        log.exception("reception.upkeep_defect", work=work.__qualname__)
+    def _count_out(self, one: Connection) -> None:
+        self.unauthenticated[one.ip] -= 1
+        if self.unauthenticated[one.ip] <= 0:
+            del self.unauthenticated[one.ip]
 
 
 class _Grace:
@@ -188,8 +125,8 @@ class _Grace:
 
     __slots__ = ("_device_id", "_here", "_session_id", "due_at")
 
-    def __init__(self, here: Reception, session_id: str, device_id: str) -> None:
-        self._here, self._session_id, self._device_id = here, session_id, device_id
+    def __init__(self, reception: Reception, session_id: str, device_id: str) -> None:
+        self._here, self._session_id, self._device_id = reception, session_id, device_id
         self.due_at = 0
 
     def check(self, now: float) -> None:
@@ -197,25 +134,32 @@ class _Grace:
         self._here.in_background(cross(presence.end_if_over, self._session_id, self._device_id))
 
 
-def holder_of(one: Connection) -> Holder:
-    """The connection as the holder of its device's lease."""
-    return Holder(one.session_id, one.user_id, one.device_id, one.connection_id)
-
-
-def lease_of(one: Connection) -> Lease:
-    """The connection's lease as this process knows it."""
-    silent_s = asyncio.get_running_loop().time() - one.heard_at
-    return Lease(one.device_id, one.connection_id, clock.now().timestamp() - silent_s, one.info)
-
-
-_receptions: dict[int, Reception] = {}
+async def _attempt(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except DomainError as error:
+        log.warning("reception.work_failed", work=work.__qualname__, code=error.code)
+    except Exception:
+        log.exception("reception.work_defect", work=work.__qualname__)
 
 
 def here() -> Reception:
-    """The reception of the running loop."""
+    """The reception of the running loop, opened on first use."""
     hub = broadcast.start()
-    reception = _receptions.get(id(hub))
-    if reception is None:
-        _receptions.clear()
-        reception = _receptions[id(hub)] = Reception(hub)
-    return reception
+    if not _opened or _opened[0].hub is not hub:
+        _opened[:] = [Reception(hub)]
+    return _opened[0]
+
+
+def seen_here(session_id: str) -> list[Lease]:
+    """What this process knows of a session's devices; callable from any thread."""
+    return _opened[0].seen_here(session_id) if _opened else []
+
+
+async def drain() -> None:
+    """Drain the sockets of this process, if it has any."""
+    if _opened:
+        await _opened[0].drain()
+
+
+_opened: list[Reception] = []

@@ -18,24 +18,29 @@ kind "session_ended" with data {"session_id", "end_reason"}. Call unsubscribe() 
 """
 
 import asyncio
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import redis
 import structlog
 from django.db import transaction
 
-from sessions_app import bus, frames, hub, revocations
+from sessions_app import frames, hub, redisdoor, revocations
+from sessions_app.errors import RedisUnavailable
 from sessions_app.feeds import Listener
 from sessions_app.hub import Hub, Item
 from sessions_app.models import Session
 from sessions_app.protocol import Frame, Notice
 from sessions_app.revocations import Revoked
 
+if TYPE_CHECKING:
+    from sessions_app.operations import Outcome
+
 SESSION_ENDED = "session_ended"
 REVOKED = "revoked"
+COUNT_WITHIN_S = 1.0
 
 log = structlog.get_logger(__name__)
 _here: Hub | None = None
@@ -84,12 +89,13 @@ def to_admin(frame: Frame) -> None:
     _after_commit(hub.ADMIN, frame)
 
 
-def versions_committed(outcomes: Sequence[Any]) -> None:
+def versions_committed(outcomes: "Sequence[Outcome]") -> None:
     """Send committed versions to their sessions' connections (DEV-43); call it once the transaction has committed.
 
     Each is an Outcome with a version; the connection that its operation names as origin gets its copy as the ack.
     """
     for outcome in outcomes:
+        assert outcome.version is not None
         frame = frames.of_version(outcome.version, outcome.snapshot, origin=outcome.operation.origin)
         _tell(hub.session(outcome.version.session_id), frame)
 
@@ -101,17 +107,35 @@ def session_started(session: Session) -> None:
 
 def session_ended(session: Session) -> None:
     """Tell the session's connections, which close (DEV-26), its listeners (SES-21), and the admin channel."""
-    about = {**_about(session), "end_reason": session.end_reason}
-    audience = hub.session(session.session_id)
-    _after_commit(audience, frames.broadcast(SESSION_ENDED, "The session has ended.", about))
-    _after_commit(audience, Notice(SESSION_ENDED, about))
-    to_admin(frames.admin_update(SESSION_ENDED, "A session has ended.", about))
+    for item in _farewell(session):
+        _after_commit(hub.session(session.session_id), item)
+    to_admin(frames.admin_update(SESSION_ENDED, "A session has ended.", _about(session)))
+
+
+def session_has_ended(session: Session) -> None:
+    """Tell those in this process alone: what was told at the end did not reach it."""
+    for item in _farewell(session):
+        start().deliver(hub.session(session.session_id), item)
 
 
 def revoked(found: Sequence[Revoked]) -> None:
     """Let every process know which tokens are dead: requests with them are refused, their sockets close (DEV-25)."""
     transaction.on_commit(partial(revocations.note, found), robust=True)
     _after_commit(hub.PROCESSES, Notice(REVOKED, {"revoked": [asdict(one) for one in found]}))
+
+
+def announce(audience: str, frame: Frame) -> int:
+    """Send `frame` to an audience now; how many connections it reached. Raises RedisUnavailable."""
+    answers = f"{hub.COUNTED}{secrets.token_hex(8)}"
+    body = hub.encode(audience, frame, sender=answers)
+    processes, reached = int(redisdoor.call("publish", hub.channel(audience), body)), 0
+    for _ in range(processes):
+        answer = redisdoor.call("blpop", [answers], timeout=COUNT_WITHIN_S)
+        if answer is None:
+            break  # a process that has just died
+        reached += int(answer[1])
+    redisdoor.call("delete", answers)
+    return reached
 
 
 def notify_session(session_id: str, notice: Notice) -> None:
@@ -123,6 +147,11 @@ def _heed(notice: Notice) -> None:
     """Take what another process revoked into this one's memory, before its sockets are looked through."""
     if notice.kind == REVOKED:
         revocations.note(Revoked(**one) for one in notice.data["revoked"])
+
+
+def _farewell(session: Session) -> tuple[Frame, Notice]:
+    about = {**_about(session), "end_reason": session.end_reason}
+    return frames.broadcast(SESSION_ENDED, "The session has ended.", about), Notice(SESSION_ENDED, about)
 
 
 def _about(session: Session) -> dict[str, Any]:
@@ -144,6 +173,6 @@ def _tell(audience: str, item: Item) -> None:
         here.hand_over(audience, item)
         return
     try:
-        bus.publish_and_count(hub.channel(audience), hub.encode(audience, item))
-    except (redis.RedisError, OSError) as error:
-        log.warning("broadcast.not_published", audience=audience, error=str(error))
+        redisdoor.call("publish", hub.channel(audience), hub.encode(audience, item))
+    except RedisUnavailable:
+        log.warning("broadcast.not_published", audience=audience)

@@ -15,8 +15,6 @@ import redis
 import redis.asyncio
 import structlog
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 MAX_UNSENT = 10_000  # messages; more than this in one turn means that Redis does not keep up
 _PING_S = 10.0
@@ -24,7 +22,7 @@ _SILENT_S = 25.0  # no answer to two pings: the peer is gone without a word
 _RETRY_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 
 # One command and one reply for a whole batch: reading an answer to each message cost more than making the message.
-_PUBLISH_ALL = "for i = 1, #ARGV, 2 do redis.call('PUBLISH', ARGV[i], ARGV[i + 1]) end"
+_ALL = "for i = 1, #ARGV, 3 do redis.call(ARGV[i], ARGV[i + 1], ARGV[i + 2]) end"
 
 _AWAY = (redis.RedisError, OSError, asyncio.TimeoutError)
 
@@ -42,7 +40,7 @@ class Bus:
         self._channels: set[str] = set()
         self._asked: list[tuple[str, str]] = []  # SUBSCRIBE and UNSUBSCRIBE of this turn
         self._confirming: dict[str, list[asyncio.Future[None]]] = {}
-        self._unsent: list[tuple[str, bytes]] = []
+        self._unsent: list[tuple[str, str, bytes | int]] = []
         self._lost: set[str] = set()
         self._wake = asyncio.Event()
         self._subscriber: Any = None
@@ -73,8 +71,12 @@ class Bus:
         """Send soon, after what was published before."""
         if len(self._unsent) >= MAX_UNSENT:
             self._lost.add(channel)
-            return
-        self._unsent.append((channel, body))
+        else:
+            self.send("PUBLISH", channel, body)
+
+    def send(self, command: str, key: str, value: bytes | int) -> None:
+        """Send a command whose answer does not matter."""
+        self._unsent.append((command, key, value))
         self._wake.set()
 
     def subscribe(self, channel: str) -> None:
@@ -183,31 +185,13 @@ class Bus:
             await self._wake.wait()
         batch, self._unsent = self._unsent, []
         try:
-            arguments = [argument for message in batch for argument in message]
-            command = connection.pack_command("EVAL", _PUBLISH_ALL, 0, *arguments)
+            arguments = [argument for command in batch for argument in command]
+            command = connection.pack_command("EVAL", _ALL, 0, *arguments)
             await connection.send_packed_command(command, check_health=False)
             await connection.read_response(timeout=5.0)
         except BaseException:
-            self._lost.update(channel for channel, _ in batch)
+            self._lost.update(key for command, key, _ in batch if command == "PUBLISH")
             raise
-
-
-def publish_and_count(channel: str, body: bytes) -> int:
-    """Publish from a thread and wait: how many processes heard it. Raises RedisError, OSError."""
-    return int(_client().publish(channel, body))
-
-
-def collect(key: str, answers: int, *, within_s: float) -> list[bytes]:
-    """Up to `answers` entries that other processes push to the list `key`. Raises RedisError, OSError."""
-    client = _client()
-    found: list[bytes] = []
-    until = time.monotonic() + within_s
-    while len(found) < answers and (left := until - time.monotonic()) > 0:
-        entry = client.blpop([key], timeout=max(left, 0.01))
-        if entry:
-            found.append(bytes(entry[1]))  # type: ignore[arg-type]  # bytes, as decode_responses is off
-    client.delete(key)
-    return found
 
 
 def _connection() -> Any:
@@ -215,16 +199,3 @@ def _connection() -> Any:
         settings.REDIS_URL, protocol=2, socket_timeout=None, socket_connect_timeout=2.0
     )
     return pool.make_connection()  # its two commands, without the client's bookkeeping around each
-
-
-_clients: dict[str, redis.Redis] = {}
-
-
-def _client() -> redis.Redis:
-    """A client for threads, with timeouts that a request can bear."""
-    url = settings.REDIS_URL
-    if url not in _clients:
-        _clients[url] = redis.Redis.from_url(
-            url, socket_connect_timeout=0.5, socket_timeout=2.0, retry=Retry(NoBackoff(), 0)
-        )
-    return _clients[url]

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol, TypeVar
 from sessions_app import jsonwire, protocol
 from sessions_app.errors import BadFrame, MalformedJson
 from sessions_app.protocol import Frame, Message
+from sessions_app.protowire import PROTO
 
 Wire = TypeVar("Wire", str, bytes)
 
@@ -58,7 +59,7 @@ class JsonCodec:
 
 
 JSON: Final = JsonCodec()
-CODECS: Final[dict[str, Any]] = {JSON.subprotocol: JSON}
+CODECS: Final[dict[str, Any]] = {codec.subprotocol: codec for codec in (JSON, PROTO)}
 
 
 def chosen(offered: list[str]) -> tuple[Any, str | None] | None:

@@ -3,6 +3,7 @@
 import signal
 import sys
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
@@ -70,6 +71,13 @@ class Command(BaseCommand, ABC):
                     return
                 yield item
                 bar.advance(task)
+
+    def slept(self, seconds: int) -> bool:
+        """Sleep in short steps; True once SIGTERM has come."""
+        until = time.monotonic() + seconds
+        while not self.stopping and time.monotonic() < until:
+            time.sleep(min(0.2, max(0.0, until - time.monotonic())))
+        return self.stopping
 
     def _stop(self, *_: Any) -> None:
         self.stopping = True

@@ -30,8 +30,8 @@ class Connection:
 
     __slots__ = (
         "_ack", "_ack_id", "_held", "_holds", "_identity", "caller", "channel", "close_code", "codec", "connection_id",
-        "device_id", "epoch", "expires_at", "heard", "heard_at", "info", "ip", "outbox", "seq", "session_id", "user_id",
-        "was_heard",
+        "device_id", "epoch", "expires_at", "heard", "heard_at", "info", "ip", "is_busy", "outbox", "seq", "session_id",
+        "user_id", "was_heard",
     )  # fmt: skip
 
     def __init__(self, send: Send, codec: Any, *, ip: str) -> None:
@@ -43,6 +43,7 @@ class Connection:
         self.heard_at = asyncio.get_running_loop().time()
         self.was_heard = False  # since the lease was last renewed
         self.heard = 0  # frames
+        self.is_busy = False  # with a frame of the client's
         self.caller: Caller | None = None
         self.channel: str | None = None
         self.session_id = ""  # empty on the admin channel, too
@@ -84,7 +85,7 @@ class Connection:
             self._hold(frame)
         elif frame.is_state:
             self._deliver_state(frame)
-        elif frame.type is not MessageType.DEVICE_JOINED or frame.payload["device"]["device_id"] != self.device_id:
+        elif self._is_for_me(frame):
             self._write(frame, self._acknowledged(frame), is_state=False)
 
     def hold(self) -> None:
@@ -147,6 +148,12 @@ class Connection:
         if frame.epoch != self.epoch or frame.seq > self.seq:
             self.epoch, self.seq = frame.epoch, frame.seq
             self._write(frame, correlation_id, is_state=True)
+
+    def _is_for_me(self, frame: Frame) -> bool:
+        """A joining device is not told of itself (DEV-29); some frames are for one device alone."""
+        if frame.type is MessageType.DEVICE_JOINED:
+            return bool(frame.payload["device"]["device_id"] != self.device_id)
+        return frame.recipient in (None, self.device_id)
 
     def _acknowledged(self, frame: Frame) -> str | None:
         """The correlation_id this copy of the frame carries, because it answers the request (DEV-14, DEV-42)."""

@@ -9,8 +9,16 @@ import orjson
 from sessions_app import canonical, clock, jsonwire
 from sessions_app.errors import DomainError
 from sessions_app.protocol import ENVELOPE_BYTES, MAX_MESSAGE_BYTES, Frame, MessageType
+from sessions_app.versions import Snapshot, Version
 
 MOST_PAYLOAD_BYTES: Final = MAX_MESSAGE_BYTES - ENVELOPE_BYTES
+# Types of BROADCAST and ADMIN_UPDATE that only the server sends (DEV-72).
+RESERVED: Final = frozenset(
+    {
+        "handoff_complete", "session_ended", "server_restart", "chat_message", "pod_state", "connection_opened",
+        "connection_closed", "session_started", "metrics",
+    }
+)  # fmt: skip
 HEARTBEAT_S: Final = 30  # between two of a client's heartbeats
 
 
@@ -89,12 +97,18 @@ def device_list(session_id: str, devices: list[dict[str, Any]]) -> Frame:
 
 
 def broadcast(
-    type: str, message: str, data: Any = None, *, from_device: str | None = None, origin: str | None = None
+    type: str,
+    message: str,
+    data: Any = None,
+    *,
+    from_device: str | None = None,
+    origin: str | None = None,
+    recipient: str | None = None,
 ) -> Frame:
-    """BROADCAST (DEV-14)."""
+    """BROADCAST (DEV-14), to the device `recipient` alone if one is named."""
     payload = {**_announcement(type, message, data), "from_device": from_device}
     payload["sent_at"] = payload.pop("sent_at")
-    return Frame(MessageType.BROADCAST, payload, origin=origin)
+    return Frame(MessageType.BROADCAST, payload, origin=origin, recipient=recipient)
 
 
 def admin_update(type: str, message: str, data: Any = None) -> Frame:
@@ -102,7 +116,7 @@ def admin_update(type: str, message: str, data: Any = None) -> Frame:
     return Frame(MessageType.ADMIN_UPDATE, _announcement(type, message, data))
 
 
-def of_version(version: Any, snapshot: Any, *, origin: str | None = None) -> Frame:
+def of_version(version: Version, snapshot: Snapshot | None, *, origin: str | None = None) -> Frame:
     """What tells of a version: its STATE_UPDATE, or the state itself where that would be too long (DEV-40)."""
     frame = state_update(version, origin=origin)
     if fits(frame):
@@ -115,14 +129,15 @@ def fits(frame: Frame) -> bool:
     return len(frame.json) <= MOST_PAYLOAD_BYTES // 4 or len(frame.json.encode()) <= MOST_PAYLOAD_BYTES
 
 
-def state_update(version: Any, *, duplicate: bool = False, origin: str | None = None) -> Frame:
+def state_update(version: Version, *, duplicate: bool = False, origin: str | None = None) -> Frame:
     """STATE_UPDATE for an entry of the operation log (DEV-45). The canonical texts go in as they are."""
-    changes = version.changes.decode()
-    keys = list(orjson.loads(version.changes))
+    changes, keys = version.changes.decode(), list(orjson.loads(version.changes))
     key, operation, value = "", "MERGE", "null"
-    if len(keys) + len(version.deleted_keys) == 1:
-        key, operation = (keys[0], "SET") if keys else (version.deleted_keys[0], "DELETE")
-        value = changes[len(canonical.encoded(key)) + 2 : -1] or "null" if keys else "null"
+    if (len(keys), len(version.deleted_keys)) == (1, 0):
+        key, operation = keys[0], "SET"
+        value = version.changes[len(canonical.encoded(key)) + len("{:") : -1].decode()
+    elif (len(keys), len(version.deleted_keys)) == (0, 1):
+        key, operation = version.deleted_keys[0], "DELETE"
     members = {
         "version": version.version,
         "seq": version.version,
@@ -139,7 +154,7 @@ def state_update(version: Any, *, duplicate: bool = False, origin: str | None = 
     return Frame(MessageType.STATE_UPDATE, json=effect, epoch=version.epoch, seq=version.version, origin=origin)
 
 
-def snapshot_response(snapshot: Any, *, session_id: str, reason: str, origin: str | None = None) -> Frame:
+def snapshot_response(snapshot: Snapshot | None, *, session_id: str, reason: str, origin: str | None = None) -> Frame:
     """SNAPSHOT_RESPONSE (DEV-38 to DEV-40); None is a session without a state."""
     state = canonical.EMPTY.canonical if snapshot is None else snapshot.canonical
     members = _empty_state() if snapshot is None else _state(snapshot)
@@ -151,7 +166,7 @@ def snapshot_response(snapshot: Any, *, session_id: str, reason: str, origin: st
     return Frame(MessageType.SNAPSHOT_RESPONSE, json=payload, epoch=epoch, seq=seq, origin=origin)
 
 
-def _state(snapshot: Any) -> dict[str, Any]:
+def _state(snapshot: Snapshot) -> dict[str, Any]:
     return {
         "created_at": int(snapshot.created_at.timestamp()),
         "last_updated": int(snapshot.last_updated.timestamp()),

@@ -25,6 +25,7 @@ PROCESS_ID = secrets.token_hex(8)
 # Audiences: who an item is for. Only sessions have a channel of their own; the others every process hears.
 ALL, ADMIN, PROCESSES = "all", "admin", "processes"
 
+COUNTED = "baton:count:"  # a sender of this kind is the Redis list it wants the numbers of connections in
 LOOK_AGAIN = "look_again"  # the notice that frames of a session were lost on their way to Redis
 
 Item = Frame | Notice
@@ -102,22 +103,24 @@ class Hub:
             self._emptying = True
             self.loop.call_soon_threadsafe(self._empty_inbox)
 
-    def deliver(self, audience: str, item: Item) -> None:
-        """Give an item to those in this process whom it is for."""
+    def deliver(self, audience: str, item: Item) -> int:
+        """Give an item to those in this process whom it is for; how many connections that are."""
         kind, _, name = audience.partition(":")
         if kind == "session":
-            self._deliver_to_session(name, item)
-        elif isinstance(item, Notice):
+            feed = self.feeds.get(name)
+            if feed is not None:
+                self._deliver_to_feed(feed, item)
+            return len(feed.members) if feed else 0
+        if isinstance(item, Notice):
             for acts in self.noticed:
                 acts(item)
-        else:
-            for connection in [*self._audience(kind, name)]:
-                connection.deliver(item)
+            return 0
+        chosen = list(self._audience(kind, name))
+        for connection in chosen:
+            connection.deliver(item)
+        return len(chosen)
 
-    def _deliver_to_session(self, session_id: str, item: Item) -> None:
-        feed = self.feeds.get(session_id)
-        if feed is None:
-            return
+    def _deliver_to_feed(self, feed: Feed, item: Item) -> None:
         if isinstance(item, Frame):
             feed.deliver(item)
             if feed.order.is_waiting and feed.order.is_known:
@@ -154,8 +157,12 @@ class Hub:
         except (ValueError, TypeError, KeyError) as error:
             log.warning("hub.message_refused", channel=channel, error=str(error))
             return
-        if sender != PROCESS_ID:
-            self.deliver(audience, item)
+        if sender == PROCESS_ID:
+            return
+        count = self.deliver(audience, item)
+        if sender.startswith(COUNTED):
+            self.bus.send("RPUSH", sender, count)
+            self.bus.send("EXPIRE", sender, 60)
 
     def _returned(self, lost: set[str]) -> None:
         """Redis is back: what was committed meanwhile is to be looked up, here and by whoever missed our frames."""
@@ -182,11 +189,11 @@ def channel(audience: str) -> str:
     return f"baton:{database}:{audience if audience.startswith('session:') else PROCESSES}"
 
 
-def encode(audience: str, item: Item) -> bytes:
+def encode(audience: str, item: Item, *, sender: str = PROCESS_ID) -> bytes:
     """An item as it travels: a JSON line that says what it is, then its JSON text as it stands."""
     if isinstance(item, Notice):
-        return orjson.dumps([PROCESS_ID, audience, item.kind]) + b"\n" + orjson.dumps(item.data)
-    head = [PROCESS_ID, audience, int(item.type), item.epoch, item.seq, item.origin]
+        return orjson.dumps([sender, audience, item.kind]) + b"\n" + orjson.dumps(item.data)
+    head = [sender, audience, int(item.type), item.epoch, item.seq, item.origin, item.recipient]
     return orjson.dumps(head) + b"\n" + item.json.encode()
 
 
@@ -196,5 +203,6 @@ def decode(body: bytes) -> tuple[str, str, Item]:
     sender, audience, kind, *place = orjson.loads(line)
     if isinstance(kind, str):
         return sender, audience, Notice(kind, orjson.loads(text))
-    epoch, seq, origin = place
-    return sender, audience, Frame(MessageType(kind), json=text.decode(), epoch=epoch, seq=seq, origin=origin)
+    epoch, seq, origin, recipient = place
+    frame = Frame(MessageType(kind), json=text.decode(), epoch=epoch, seq=seq, origin=origin, recipient=recipient)
+    return sender, audience, frame

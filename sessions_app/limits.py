@@ -48,18 +48,18 @@ class Usage:
             raise RateLimited(f"At most {every}.", retry_after=self.left_s, limit=self.limit)
 
 
-def count(rate: Rate, request: Any, caller: Caller) -> None:
-    """Count one request of `caller` and note the headers of its answer. Raises RateLimited."""
-    usage = use(rate, caller)
+def count(rate: Rate, request: Any, caller: Caller, *, key: str | None = None) -> None:
+    """Count one request of `caller`, or of `key`, and note the headers of its answer. Raises RateLimited."""
+    usage = use(rate, caller, key=key)
     if usage is not None:
         request.rate_headers = usage.headers
         usage.check()
 
 
-def use(rate: Rate, caller: Caller) -> Usage | None:
-    """Count one use by `caller`; None without a limit, and with Redis away, when everybody passes (OPS-49)."""
+def use(rate: Rate, caller: Caller, *, key: str | None = None) -> Usage | None:
+    """Count one use by `caller`, or of `key`; None without a limit, or with Redis away: all pass then (OPS-49)."""
     try:
-        return measure(rate, caller.name or "anonymous")
+        return measure(rate, key or caller.name or "anonymous")
     except RedisUnavailable as error:
         log.warning("limits.unavailable", limit=rate.group, error=str(error.__cause__))
         return None

@@ -1,14 +1,16 @@
 """How DRF reads credentials and bodies and writes answers: strictly, and always JSON (CON-5, OPS-57)."""
 
+from dataclasses import replace
 from typing import Any
 
+from django.http import HttpResponse
 from rest_framework import negotiation, parsers, renderers
-from rest_framework.authentication import BaseAuthentication
+from rest_framework.authentication import BaseAuthentication, CSRFCheck
 from rest_framework.request import Request
 
 from sessions_app import auth, jsonwire
 from sessions_app.auth import Caller
-from sessions_app.errors import MalformedJson
+from sessions_app.errors import CsrfFailed, MalformedJson
 
 
 class BearerOrKey(BaseAuthentication):
@@ -32,6 +34,22 @@ class OptionalBearerOrKey(BearerOrKey):
         if "authorization" in headers or "x-api-key" in headers:
             return auth.authenticate(headers), None
         return None
+
+
+class StaffOrBearer(BearerOrKey):
+    """A token as everywhere, or the session cookie of an active staff user, who counts as admin (OPS-33)."""
+
+    def authenticate(self, request: Request) -> tuple[Caller, None]:
+        """The caller. Raises Unauthenticated; CsrfFailed for a cookie without its token on an unsafe method."""
+        headers, user = lower_headers(request), getattr(request._request, "user", None)
+        if "authorization" in headers or "x-api-key" in headers or not (user and user.is_active and user.is_staff):
+            caller = auth.authenticate(headers)
+            return (replace(caller, roles=caller.roles | {"admin"}) if caller.is_anonymous else caller), None
+        check = CSRFCheck(lambda _: HttpResponse())
+        check.process_request(request._request)
+        if check.process_view(request._request, lambda _: HttpResponse(), (), {}):
+            raise CsrfFailed
+        return Caller(user_id=user.get_username(), roles=frozenset({"admin"})), None
 
 
 class StrictJsonParser(parsers.BaseParser):

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, Final, NamedTuple
 
+import orjson
+
 from sessions_app import jsonwire
 from sessions_app.errors import BadFrame, IdentityMismatch, UnknownType
 
@@ -126,10 +128,10 @@ class Frame:
     """One message to clients. Each encoding of its payload is made once, when the first connection needs it.
 
     A frame about state has `epoch` and `seq`. `origin` is the connection whose request this frame answers: its copy,
-    and no other, carries the correlation_id (DEV-14, DEV-42).
+    and no other, carries the correlation_id (DEV-14, DEV-42). `recipient` is the one device it is for, if not for all.
     """
 
-    __slots__ = ("_json", "_payload", "epoch", "origin", "proto", "seq", "type")
+    __slots__ = ("_json", "_payload", "epoch", "origin", "proto", "recipient", "seq", "type")
 
     def __init__(
         self,
@@ -140,6 +142,7 @@ class Frame:
         epoch: str | None = None,
         seq: int = 0,
         origin: str | None = None,
+        recipient: str | None = None,
     ) -> None:
         """The payload as members or as their JSON text; at least one of the two."""
         self.type = type
@@ -149,6 +152,7 @@ class Frame:
         self.epoch = epoch
         self.seq = seq
         self.origin = origin
+        self.recipient = recipient
 
     def __repr__(self) -> str:
         return f"<{self.type.name} {self.epoch}/{self.seq}>" if self.epoch else f"<{self.type.name}>"
@@ -157,7 +161,7 @@ class Frame:
     def payload(self) -> dict[str, Any]:
         """The members of the payload."""
         if self._payload is None:
-            self._payload = jsonwire.loads(self._json or "{}")
+            self._payload = orjson.loads(self._json or "{}")
         return self._payload
 
     @property

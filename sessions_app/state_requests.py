@@ -165,12 +165,17 @@ def _precondition(headers: Mapping[str, str]) -> Precondition:
     )
 
 
+def idempotency_key(value: str | None) -> str | None:
+    """The value of an Idempotency-Key header (STA-18). Raises FieldErrors."""
+    if value is not None and not _KEY.match(value):
+        raise FieldErrors([FieldError("Idempotency-Key", FieldInvalid.code, "has 1 to 128 visible ASCII characters")])
+    return value
+
+
 def _repeat(call: Call, user_id: str | None) -> Repeat | None:
-    key = call.headers.get("idempotency-key")
+    key = idempotency_key(call.headers.get("idempotency-key"))
     if key is None:
         return None
-    if not _KEY.match(key):
-        raise FieldErrors([FieldError("Idempotency-Key", FieldInvalid.code, "has 1 to 128 visible ASCII characters")])
     caller = call.caller
     scope = f"service {caller.service}" if caller.service else f"user {caller.user_id or user_id or ''}"
     return Repeat(scope, key, _digest(call))

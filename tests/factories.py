@@ -4,11 +4,11 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from sessions_app import sessions, snapshots, tokens
+from sessions_app import clock, sessions, snapshots, tokens
 from sessions_app.auth import Caller
 from sessions_app.models import Session
 from sessions_app.operations import Operation, Outcome
-from sessions_app.versions import Snapshot
+from sessions_app.versions import Snapshot, Version
 from sessions_app.writes import Replace
 
 
@@ -43,6 +43,17 @@ def make_snapshot(
     assert isinstance(outcome, Outcome)
     assert outcome.snapshot
     return outcome.snapshot
+
+
+def make_version(**over: Any) -> Version:
+    """An entry of the operation log, in no session."""
+    members = {
+        "session_id": "sess_0123456789abcdef", "epoch": str(uuid.uuid4()), "version": 2, "source": "ws",
+        "device_id": "phone", "app_version": None, "performer_id": "u1", "op_id": None, "op_digest": None,
+        "changes": b'{"mood":"calm"}', "deleted_keys": [], "previous": b"{}", "checksum": "c" * 64, "size_bytes": 15,
+        "created_at": clock.now(),
+    }  # fmt: skip
+    return Version(**{**members, **over})
 
 
 def make_start(**over: Any) -> dict[str, Any]:

@@ -2,10 +2,12 @@
 
 import itertools
 import json
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from types import TracebackType
 from typing import Any
 
+from websockets import Subprotocol
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
@@ -18,15 +20,19 @@ Frame = dict[str, Any]
 class Device:
     """One socket. `call` sends and waits for the answer; frames that come in between are kept for `next`."""
 
-    def __init__(self, url: str, *, subprotocols: list[str] | None = None, **options: Any) -> None:
+    def __init__(
+        self, url: str, *, subprotocols: Sequence[str] = ("baton.v1.json",), query: str = "", **options: Any
+    ) -> None:
         self._stack = ExitStack()
         self.socket: ClientConnection = self._stack.enter_context(
             connect(
-                url.replace("http", "ws", 1) + "/ws",
-                subprotocols=["baton.v1.json"] if subprotocols is None else subprotocols or None,
+                f"{url.replace('http', 'ws', 1)}/ws{query}",
+                subprotocols=[Subprotocol(name) for name in subprotocols] or None,
                 max_size=MOST_BYTES, compression=None, ping_interval=None, close_timeout=1, **options,
             )
         )  # fmt: skip
+        self.success: Frame = {}  # what AUTH_SUCCESS said
+        self.session_id = ""
         self._numbers = itertools.count(1)
         self._kept: list[Frame] = []
 
@@ -89,12 +95,14 @@ class Device:
 
     def drop(self) -> None:
         """Break the connection without a word."""
-        self.socket.socket.shutdown(2)
-        self.socket.close()
+        with suppress(OSError):
+            self.socket.socket.shutdown(2)
+        self._stack.close()
 
     def close(self, code: int = 1000) -> None:
         """Say good-bye."""
         self.socket.close(code)
+        self._stack.close()
 
     def __enter__(self) -> "Device":
         return self

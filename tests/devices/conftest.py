@@ -1,34 +1,67 @@
-"""A real web process, shared by the tests of a module."""
+"""A real web process, shared by the tests of a module, and devices to connect to it.
 
+The rows stay until the module is done, so every test has a person of its own.
+"""
+
+import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
 from tests.factories import make_token
 from tests.processes import WebProcess
 from tests.sockets import Device
 
+Connect = Callable[..., Device]
+
 
 @pytest.fixture(scope="module")
-def web(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
+def rows(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The test database, emptied when the module is done."""
+    with django_db_blocker.unblock():
+        yield
+        call_command("flush", "--no-input", verbosity=0)
+
+
+@pytest.fixture(scope="module")
+def web(rows: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
     """One web process on the test database."""
-    logs = tmp_path_factory.mktemp("logs")
-    with WebProcess(LOG_ROOT=str(logs), DATA_ROOT=str(logs), LOG_LEVEL="ERROR") as process:
+    root = str(tmp_path_factory.mktemp("roots"))
+    with WebProcess(LOG_ROOT=root, DATA_ROOT=root, LOG_LEVEL="ERROR", RATE_STATE="", RATE_HANDOFF="") as process:
         yield process
 
 
 @pytest.fixture
-def device(web: WebProcess, transactional_db: None) -> Iterator[Callable[..., Device]]:
-    """Makes authenticated devices of the person `u1`, and closes them."""
+def user() -> str:
+    """The person of this test."""
+    return f"u-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def visitor(web: WebProcess) -> Iterator[Connect]:
+    """Opens sockets of nobody yet, and closes them."""
     made: list[Device] = []
 
-    def make(device_id: str = "phone", *, user_id: str = "u1", **auth: Any) -> Device:
-        one = Device(web.url)
-        made.append(one)
-        one.success = one.auth(make_token(user_id), device_id, **auth)  # type: ignore[attr-defined]
-        return one
+    def make(url: str = web.url, **options: Any) -> Device:
+        made.append(Device(url, **options))
+        return made[-1]
 
     yield make
     for one in made:
-        one.close()
+        one.drop()
+
+
+@pytest.fixture
+def device(visitor: Connect, web: WebProcess, user: str) -> Connect:
+    """Opens authenticated sockets of the test's person; `.session_id` is where they are."""
+
+    def make(device_id: str = "phone", *, user_id: str = user, url: str = web.url, **auth: Any) -> Device:
+        one = visitor(url)
+        answer = one.auth(make_token(user_id), device_id, **auth)
+        assert answer["type"] == 8, answer
+        one.success, one.session_id = answer["payload"], answer["payload"]["session_id"]
+        return one
+
+    return make

@@ -1,6 +1,5 @@
 """`manage.py cleanup_sessions`: close idle sessions and sweep what has expired (SES-56, SES-57)."""
 
-import time
 from collections import Counter
 from dataclasses import asdict
 from typing import Any
@@ -27,7 +26,7 @@ class Command(commands.Command):
             if options[name] is not None and options[name] < 1:
                 raise commands.BadCall(f"--{name.replace('_', '-')} must be at least 1")
         failed = self._once(**options)
-        while options["loop"] and not self._slept(options["loop"]):
+        while options["loop"] and not self.slept(options["loop"]):
             failed += self._once(**options)
         return commands.FOUND if failed else commands.DONE
 
@@ -49,10 +48,3 @@ class Command(commands.Command):
         else:
             self.say(" ".join(f"{name}={value}" for name, value in totals.items()))
         return counts["failed"]
-
-    def _slept(self, seconds: int) -> bool:
-        """Sleep in short steps; True once SIGTERM has come."""
-        until = time.monotonic() + seconds
-        while not self.stopping and time.monotonic() < until:
-            time.sleep(min(0.2, max(0.0, until - time.monotonic())))
-        return self.stopping
