@@ -86,7 +86,7 @@ def test_refused_writes(device):
 
 def test_write_too_deep(device):
     """STA-18."""
-    value = 1
+    value: object = 1
     for _ in range(33):
         value = [value]
     assert told(device().set("k", value)) == (400, "TOO_DEEP")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 
 from routing import inbox
@@ -165,7 +166,7 @@ def test_lists_follow_the_rows(world: World) -> None:
     world.pods.script(session_id, {"wait_s": 1})
     first, second = (world.chat(session_id, text).json()["message_id"] for text in ("one", "two"))
     until(lambda: world.status(session_id)["in_flight"])
-    client = inbox._client(inbox.settings.REDIS_URL)
+    client = inbox._client(settings.REDIS_URL)
     queue, in_flight = (client.lrange(f"baton:{name}:{session_id}", 0, -1) for name in ("queue", "inflight"))
     assert queue == [second.encode()]
     assert in_flight[-1] == first.encode()
@@ -239,8 +240,8 @@ def test_delete_leaves_nothing(world: World) -> None:
     said = {"uuid": session_id, "status": "terminated", "message": "Session and all resources deleted"}
     assert answers[0].json() == answers[1].json() == said
     for method, path in (("POST", "chat"), ("POST", "wake"), ("POST", "sleep"), ("GET", "status"), ("GET", "messages")):
-        body = {"json": {"message": "x"}} if path == "chat" else {}
-        gone = world.http.request(method, f"/session/{session_id}/{path}", **body)
+        body = {"message": "x"} if path == "chat" else None
+        gone = world.http.request(method, f"/session/{session_id}/{path}", json=body)
         assert (gone.status_code, gone.json()["code"]) == (404, "SESSION_NOT_FOUND")
     assert not inbox.sessions_with_lists()
     assert pid is None or not Path(f"/proc/{pid}").exists()
