@@ -143,6 +143,39 @@ class SolverTimeout(UpstreamTimeout):
     code, remedy = "SOLVER_TIMEOUT", "Repeat the request later."
 
 
+# The reference solver and planner (advice.md sections 8 and 12)
+
+
+class OutOfBounds(Invalid):
+    """Ball or cup lies outside the green's extents."""
+
+    code, remedy = "OUT_OF_BOUNDS", "Send places on the green."
+
+
+class OutOfRange(Invalid):
+    """The ball is nearer than 2 m to the pin, or farther than 700 m."""
+
+    code, remedy = "OUT_OF_RANGE", "Check ball and pin."
+
+
+class DtmUnknown(NotFound):
+    """No green with this dtm_id is registered here."""
+
+    code, remedy = "DTM_UNKNOWN", "Give server and solver the same registry."
+
+
+class HoleUnknown(NotFound):
+    """No hole with this course_id and hole_id is registered here."""
+
+    code, remedy = "HOLE_UNKNOWN", "Give server and planner the same registry."
+
+
+class GridUnreadable(Unavailable):
+    """The green's elevation grid could not be read."""
+
+    code, remedy = "GRID_UNREADABLE", "Tell the operator to run manage.py check_datasets."
+
+
 # Pods (pods.md section 13)
 
 
