@@ -13,8 +13,8 @@ NO_ADMIN = "admin password: none made on an external database (./run --seed, or 
 RED, PLAIN = "\033[31m", "\033[0m"
 
 
-def block(running: Baton, password_line: str) -> str:
-    """One item per line, stable words before the colon. The curl line answers 201 when pasted."""
+def block(running: Baton, password_line: str, curl: str) -> str:
+    """One item per line, stable words before the colon."""
     postgres, redis = running.servers.postgres, running.servers.redis
     lines = [
         *running.notices,
@@ -25,10 +25,18 @@ def block(running: Baton, password_line: str) -> str:
         f"postgres: {postgres.version} {postgres.kind}",
         f"redis: {redis.version} {redis.kind}{_for_trying(redis.version) if redis.embedded else ''}",
         password_line,
-        f"try: {_curl(running)}",
+        f"try: {curl}",
         "ready",
     ]
     return "\n".join(lines)
+
+
+def curl(running: Baton) -> str:
+    """A command that answers 201 when pasted: a new state for `demo-user`, with a fresh token."""
+    token = baton.must(running, "issue_token", "demo-user", "--access-only")
+    snapshot = {"session_id": str(uuid.uuid4()), "user_id": "demo-user", "state_data": {"current_mood": "calm"}}
+    words = ["curl", "-i", f"{running.web}/session/snapshot", "-H", f"Authorization: Bearer {token}"]
+    return shlex.join([*words, "-H", "Content-Type: application/json", "-d", json.dumps(snapshot)])
 
 
 def admin_password(password: str | None) -> str:
@@ -44,10 +52,3 @@ def open_warning() -> str:
 
 def _for_trying(version: str) -> str:
     return " (no longer maintained: for trying and tests only)" if version.startswith("6.") else ""
-
-
-def _curl(running: Baton) -> str:
-    token = baton.must(running, "issue_token", "demo-user", "--access-only")
-    snapshot = {"session_id": str(uuid.uuid4()), "user_id": "demo-user", "state_data": {"current_mood": "calm"}}
-    words = ["curl", "-i", f"{running.web}/session/snapshot", "-H", f"Authorization: Bearer {token}"]
-    return shlex.join([*words, "-H", "Content-Type: application/json", "-d", json.dumps(snapshot)])

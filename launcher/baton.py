@@ -50,10 +50,14 @@ def started(*, added: dict[str, str], serving: bool, echo: bool) -> Iterator[Bat
             supervisor.stop()
 
 
-def serve(baton: Baton) -> None:
-    """Start the processes and wait until they are ready. Raises Refusal."""
+def launch(baton: Baton) -> None:
+    """Start the processes of Baton."""
     for command in processes.commands(baton.env):
         baton.supervisor.start(command)
+
+
+def wait_until_ready(baton: Baton) -> None:
+    """Return when /readyz is 200. Raises Refusal."""
     baton.supervisor.wait_until(lambda: _is_ready(baton), seconds=READY_S, what=f"{baton.web}/readyz")
 
 

@@ -31,11 +31,7 @@ def _serve(given: Options) -> int:
     running = None
     try:
         with baton.started(added=environment.OPEN if given.open else {}, serving=True, echo=True) as running:
-            password_line = _start(running, given)
-            _share(running)
-            if given.open:
-                print(announce.open_warning())
-            print(announce.block(running, password_line), flush=True)
+            print(_start(running, given), flush=True)
             while True:
                 running.supervisor.watch(0.5)
     except StopRequested:
@@ -43,20 +39,22 @@ def _serve(given: Options) -> int:
 
 
 def _start(running: Baton, given: Options) -> str:
-    """Migrate, seed and serve, in this order (OPS-5). Returns the line about the administrator's password."""
+    """Migrate, seed and serve, in this order (OPS-5). Returns what there is to announce."""
     baton.migrate(running)
-    if not running.servers.postgres.embedded and not given.seed:
-        baton.serve(running)
-        return announce.NO_ADMIN
-    password = baton.make_admin(running)
-    line = announce.admin_password(password)
+    seeds = running.servers.postgres.embedded or given.seed
+    password = baton.make_admin(running) if seeds else None
+    password_line = announce.admin_password(password) if seeds else announce.NO_ADMIN
     try:
-        baton.serve(running)
+        baton.launch(running)
+        curl = announce.curl(running)  # while the processes start
+        baton.wait_until_ready(running)
     except BaseException:
         if password:
-            print(line, flush=True)  # it is nowhere else, and the next start makes no other
+            print(password_line, flush=True)  # it is nowhere else, and the next start makes no other
         raise
-    return line
+    _share(running)
+    block = announce.block(running, password_line, curl)
+    return f"{announce.open_warning()}\n{block}" if given.open else block
 
 
 def _share(running: Baton) -> None:

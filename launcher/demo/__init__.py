@@ -21,7 +21,8 @@ def main(given: Options) -> int:
     try:
         with baton.started(added={}, serving=True, echo=False) as own:
             baton.migrate(own)
-            baton.serve(own)
+            baton.launch(own)
+            baton.wait_until_ready(own)
             return own.supervisor.foreground(Command("demo", _story(own.web, words), own.env | QUIET, ROOT))
     except StopRequested:
         return 130
