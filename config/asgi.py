@@ -14,7 +14,7 @@ from config import http, lifespan  # noqa: E402
 from devices.consumers import device_socket  # noqa: E402
 from gestures import consumers, uploads  # noqa: E402
 from routing import held, pod_views  # noqa: E402
-from sessions_app import handshake  # noqa: E402
+from sessions_app import handshake, state_routes  # noqa: E402
 
 RAW_ROUTES = {("POST", uploads.PATH): uploads.upload}
 
@@ -27,7 +27,12 @@ HELD_ROUTES = (
 
 application = ProtocolTypeRouter(
     {
-        "http": http.outermost(http.routed(RAW_ROUTES, held.ahead(HELD_ROUTES, http.bounded(django_application)))),
+        "http": http.outermost(
+            http.routed(
+                RAW_ROUTES,
+                http.bounded(state_routes.ahead_of(held.ahead(HELD_ROUTES, django_application))),
+            )
+        ),
         "lifespan": lifespan.application,
         "websocket": URLRouter(
             [

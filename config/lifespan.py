@@ -1,16 +1,23 @@
 """What a web process starts when its event loop does, and stops with it: ASGI's lifespan."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import structlog
 
 from gestures import extractor
-from sessions_app import broadcast
+from sessions_app import broadcast, committer, reader
 
 log = structlog.get_logger(__name__)
 
-STOP: tuple[Callable[[], Awaitable[None]], ...] = (extractor.stop, broadcast.stop)
+
+async def _stop_committer() -> None:
+    """Commit what is still waiting; its frames leave before the fan-out ends."""
+    await asyncio.to_thread(committer.stop)
+
+
+STOP: tuple[Callable[[], Awaitable[None]], ...] = (extractor.stop, reader.stop, _stop_committer, broadcast.stop)
 
 
 async def application(scope: dict[str, Any], receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:

@@ -174,7 +174,7 @@ def _conflict(held: Held, operation: Operation) -> VersionConflict:
     except DomainError:
         keys = set()  # a value that no version could have taken
     return VersionConflict(
-        f"{write.version_member} {write.client_version} does not fit the current version {held.version}",
+        write.misfit.format(write.client_version, held.version),
         conflict={
             "server_version": held.version,
             "client_version": write.client_version,

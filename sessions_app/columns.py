@@ -77,7 +77,7 @@ def timestamps(values: Iterable[dt.datetime | None]) -> Column:
     return Times.of([None if value is None else _BIGINT((value - _EPOCH) // _MICROSECOND) for value in values])
 
 
-def register(connection: psycopg.Connection[Any]) -> None:
+def register(connection: psycopg.BaseConnection[Any]) -> None:
     """Let a connection take columns as parameters."""
     for column, dumper in _DUMPERS.items():
         connection.adapters.register_dumper(column, dumper)

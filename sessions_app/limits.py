@@ -12,6 +12,8 @@ from redis.exceptions import RedisError
 from sessions_app.auth import Caller
 from sessions_app.errors import RateLimited, RedisUnavailable
 
+AWAY = (RedisError, OSError)  # Redis does not answer
+
 log = structlog.get_logger(__name__)
 
 
@@ -56,6 +58,11 @@ def count(rate: Rate, request: Any, caller: Caller, *, key: str | None = None) -
         usage.check()
 
 
+def group(rate: Rate) -> str:
+    """The name under which a limit is counted."""
+    return f"baton.{rate.group}"
+
+
 def use(rate: Rate, caller: Caller, *, key: str | None = None) -> Usage | None:
     """Count one use by `caller`, or of `key`; None without a limit, or with Redis away: all pass then (OPS-49)."""
     try:
@@ -72,8 +79,8 @@ def measure(rate: Rate, key: str) -> Usage | None:
         return None
     try:
         # The request plays no part in a key of our own.
-        found = get_usage(None, group=f"baton.{rate.group}", key=lambda *_: key, rate=limit, increment=True)
-    except (RedisError, OSError) as error:
+        found = get_usage(None, group=group(rate), key=lambda *_: key, rate=limit, increment=True)
+    except AWAY as error:
         raise RedisUnavailable from error
     if found is None:
         return None

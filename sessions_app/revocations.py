@@ -60,9 +60,14 @@ _known = _Known()
 
 def is_revoked(claims: Claims) -> bool:
     """Whether the token with these claims is dead; touches no database unless the last reading is REREAD_S old."""
-    if time.monotonic() - _known.read_at > REREAD_S:
+    if not is_fresh():
         _reread()
     return covered(claims)
+
+
+def is_fresh() -> bool:
+    """Whether is_revoked would answer from memory."""
+    return time.monotonic() - _known.read_at <= REREAD_S
 
 
 def covered(claims: Claims) -> bool:

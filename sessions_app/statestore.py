@@ -32,12 +32,12 @@ SELECT s.session_id, s.epoch::text, s.version, s.checksum, s.device_id, s.app_ve
 FROM unnest(%s, %s) AS known(session_id, checksum)
 JOIN sessions_app_state s ON s.session_id = known.session_id"""
 
-# The reader's one question; the raw route asks it, too.
+# The one question of all readers.
 READ = """
-SELECT p.user_id, s.session_id, s.epoch::text, s.version, s.checksum, s.device_id, s.app_version, s.created_at,
+SELECT p.session_id, p.user_id, s.epoch::text, s.version, s.checksum, s.device_id, s.app_version, s.created_at,
        s.updated_at, s.expires_at, s.size_bytes, length(s.data), s.data
 FROM sessions_app_session p LEFT JOIN sessions_app_state s USING (session_id)
-WHERE p.session_id = %s"""
+WHERE p.session_id = ANY(%s)"""
 
 _BY_OP = """
 SELECT session_id, epoch::text, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
@@ -144,7 +144,7 @@ def lock(session_ids: Sequence[str], checksums: Sequence[str | None]) -> tuple[l
 def read(session_id: str) -> "Found | None":
     """The session and its state as last committed, without a lock; None if there is no such session."""
     with _pipeline() as cursor:
-        row = cursor().execute(READ, [session_id], binary=True).fetchone()
+        row = cursor().execute(READ, [texts([session_id])], binary=True).fetchone()
     return found(row) if row else None
 
 
@@ -157,11 +157,11 @@ class Found(NamedTuple):
 
 def found(row: Sequence[Any]) -> Found:
     """What a row of READ says."""
-    user_id, *columns = row
-    if columns[0] is None:
+    session_id, user_id, epoch, *rest = row
+    if epoch is None:
         return Found(user_id, None)
-    state = LoadedState(*columns)
-    return Found(user_id, state.snapshot(user_id, unpacked(bytes(state.data or b""), state.size_bytes)))
+    state = LoadedState(session_id, epoch, *rest)
+    return Found(user_id, state.snapshot(user_id, unpacked(state.data or b"", state.size_bytes)))
 
 
 def versions_by_op(ops: Sequence[tuple[str, str, str]]) -> list[Version]:

@@ -18,7 +18,7 @@ class Write:
 
     source: ClassVar[str]
     revives: ClassVar[bool] = False  # whether it starts an expired state anew (STA-60, STA-61)
-    version_member: ClassVar[str] = "base_version"  # what the client calls its number
+    misfit: ClassVar[str] = "base_version {} is not the current version {}"
     digest: bytes | None = None  # what an op_id stands for (DEV-44)
 
     @property
@@ -56,7 +56,7 @@ class Replace(Write):
 
     source = "snapshot"
     revives = True
-    version_member = "version"
+    misfit = "version {} does not follow the current version {}"
     state_data: Mapping[str, Any]
     version: int | None = None
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 
-from sessions_app import revocations
+from sessions_app import revocations, tallies
 from tests.clients import Api
 from tests.factories import make_token
 
@@ -25,6 +25,7 @@ def fresh_limits() -> None:
     """No test is limited, nor kept out, by what another one did."""
     cache.clear()
     revocations.forget_everything()
+    tallies.forget_everything()
 
 
 @pytest.fixture

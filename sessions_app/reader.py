@@ -1,0 +1,121 @@
+"""Reads of states for the event loop: whoever asks while a query is under way shares the next one (STA-29).
+
+A query begins after every request it answers, so each reader sees what had been acknowledged before it asked.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+
+import psycopg
+import structlog
+from django.db import connection as django_connection
+
+from sessions_app import columns, statestore
+from sessions_app.errors import DatabaseUnavailable
+from sessions_app.statestore import Found
+
+MOST_PER_QUERY: Final = 64
+MOST_WAITING: Final = 2048
+ANSWER_S: Final = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+async def read(session_id: str) -> Found | None:
+    """The session and its state as last committed; None if there is no such session. Raises DatabaseUnavailable."""
+    return await _reader().read(session_id)
+
+
+async def stop() -> None:
+    """Let the connection of this loop go."""
+    if reader := _readers.pop(asyncio.get_running_loop(), None):
+        await reader.stop()
+
+
+class _Reader:
+    """One connection of one event loop, and who waits for it."""
+
+    def __init__(self) -> None:
+        self._waiting: list[tuple[str, asyncio.Future[Found | None]]] = []
+        self._wake = asyncio.Event()
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def read(self, session_id: str) -> Found | None:
+        """Ask, and wait for the answer."""
+        if len(self._waiting) >= MOST_WAITING:
+            raise DatabaseUnavailable("Too many reads are waiting for the database.", retry_after=1)
+        answer: asyncio.Future[Found | None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((session_id, answer))
+        self._wake.set()
+        return await answer
+
+    async def stop(self) -> None:
+        """End the task and close the connection."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        await self._close()
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            batch, self._waiting = self._waiting[:MOST_PER_QUERY], self._waiting[MOST_PER_QUERY:]
+            if not self._waiting:
+                self._wake.clear()
+            await self._answer(batch)
+
+    async def _answer(self, batch: Sequence[tuple[str, asyncio.Future[Found | None]]]) -> None:
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                found = await self._query(sorted({session_id for session_id, _ in batch}))
+        except (psycopg.Error, OSError, TimeoutError) as error:
+            log.warning("reader.failed", reads=len(batch), error=str(error))
+            await self._close()
+            _tell(batch, {}, DatabaseUnavailable(retry_after=1))
+        else:
+            _tell(batch, found, None)
+
+    async def _query(self, session_ids: Sequence[str]) -> dict[str, Found]:
+        if self._connection is None or self._connection.closed:
+            self._connection = await psycopg.AsyncConnection.connect(**_parameters(), autocommit=True)
+            self._connection.prepare_threshold = 0
+            columns.register(self._connection)
+        cursor = await self._connection.execute(statestore.READ, [columns.texts(session_ids)], binary=True)
+        return {row[0]: statestore.found(row) for row in await cursor.fetchall()}
+
+    async def _close(self) -> None:
+        leaving, self._connection = self._connection, None
+        if leaving is not None:
+            await leaving.close()
+
+
+def _tell(
+    batch: Sequence[tuple[str, asyncio.Future[Found | None]]],
+    found: dict[str, Found],
+    error: DatabaseUnavailable | None,
+) -> None:
+    for session_id, answer in batch:
+        if answer.done():  # whoever asked has gone
+            continue
+        if error is None:
+            answer.set_result(found.get(session_id))
+        else:
+            answer.set_exception(error)
+
+
+def _parameters() -> dict[str, Any]:
+    """Where Django's own connection leads; without its cursors and adapters, which are not asynchronous."""
+    parameters = django_connection.get_connection_params()
+    return {name: value for name, value in parameters.items() if name not in _DJANGO_ONLY}
+
+
+def _reader() -> _Reader:
+    loop = asyncio.get_running_loop()
+    if loop not in _readers:
+        _readers[loop] = _Reader()
+    return _readers[loop]
+
+
+_DJANGO_ONLY = frozenset({"context", "cursor_factory", "prepare_threshold", "pool", "client_encoding"})
+_readers: dict[asyncio.AbstractEventLoop, _Reader] = {}

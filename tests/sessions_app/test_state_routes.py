@@ -1,0 +1,215 @@
+"""The raw routes of states: the same answers as the documented views, and many writers at once (STA-8, STA-30)."""
+
+import json
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import OperationalError
+
+from sessions_app import broadcast, committer, statestore
+from sessions_app.models import Session, StateVersion
+from tests.clients import Api, RawApi
+from tests.factories import make_snapshot, make_token
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SID = "550e8400-e29b-41d4-a716-446655440000"
+NAMED = {"session_id": SID, "user_id": "u1"}
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+_EPOCH = re.compile(r'(?<="epoch":")[0-9a-f-]{36}')
+
+
+@pytest.fixture(autouse=True)
+def flushers() -> Iterator[None]:
+    """Their connections would keep the database of the tests from being dropped."""
+    yield
+    committer.stop()
+
+
+@pytest.fixture
+def raw_api() -> RawApi:
+    """HTTP as `u1` through the ASGI application."""
+    return RawApi(make_token("u1"))
+
+
+def body(**members: Any) -> bytes:
+    return json.dumps(members).encode()
+
+
+Request = tuple[str, str, bytes, dict[str, str]]
+MERGE = {"Content-Type": "application/merge-patch+json"}
+STORY: list[Request] = [
+    ("GET", f"/session/{SID}", b"", {}),
+    ("POST", "/session/snapshot", body(**NAMED, state_data={"a": 1, "o": {"x": 1}}, version=1, device_id="d1"), {}),
+    ("GET", f"/session/{SID}", b"", {}),
+    ("HEAD", f"/session/{SID}", b"", {}),
+    ("POST", "/session/snapshot", body(**NAMED, state_data={"a": 1, "o": {"x": 1}}, version=1), {}),
+    ("POST", "/session/incremental", body(**NAMED, base_version=1, changes={"a": 2}), {"X-Device-ID": "d2"}),
+    ("POST", "/session/incremental", body(**NAMED, base_version=1, changes={"a": 3}), {}),
+    ("POST", "/session/incremental", body(**NAMED, base_version=1), {}),
+    (
+        "POST",
+        "/session/conflict/resolve",
+        body(session_id=SID, client_version=1, client_state={"a": 5}, resolution_strategy="merge"),
+        {"Idempotency-Key": "k1"},
+    ),
+    (
+        "POST",
+        "/session/conflict/resolve",
+        body(session_id=SID, client_version=1, client_state={"a": 5}, resolution_strategy="merge"),
+        {"Idempotency-Key": "k1"},
+    ),
+    ("POST", "/session/conflict/resolve", body(session_id=SID), {"Idempotency-Key": "k1"}),
+    ("PATCH", f"/session/{SID}", b'{"p":1}', {"Content-Type": "application/merge-patch+json"}),
+    ("PATCH", f"/session/{SID}", b'[{"op":"remove","path":"/z"}]', {"Content-Type": "application/json-patch+json"}),
+    ("PATCH", f"/session/{SID}", b"{}", {"If-Match": '"x"', "Content-Type": "application/merge-patch+json"}),
+    ("PATCH", f"/session/{SID}", b"{}", {}),
+    ("GET", f"/session/{SID}?version=1", b"", {}),
+    ("GET", f"/session/{SID}?version=x", b"", {}),
+    ("GET", f"/session/{SID}?version=99", b"", {}),
+    ("GET", f"/session/{SID}", b"", {"If-None-Match": "*"}),
+    ("GET", f"/session/{SID}", b"", {"If-None-Match": "nonsense"}),
+    ("GET", "/session/nonsense", b"", {}),
+    ("GET", f"/session/{uuid.uuid4()}", b"", {}),
+    ("GET", f"/session/{SID}/versions", b"", {}),
+    ("GET", f"/session/{SID}/diff?from=1", b"", {}),
+    ("DELETE", f"/session/{SID}", b"", {}),
+    ("POST", "/session/snapshot", b'{"a":1,"a":1}', {}),
+    ("POST", "/session/snapshot", b"[]", {}),
+    ("POST", "/session/snapshot", b"{}", {"Content-Type": "text/plain"}),
+    ("POST", "/session/snapshot", b"{}", {"Content-Encoding": "gzip"}),
+    ("POST", "/session/snapshot", b" " * 2_097_153, {}),
+    ("POST", "/session/snapshot", body(session_id=SID, user_id="u2", state_data={}), {}),
+    ("POST", "/session/snapshot", body(**NAMED, state_data={"": 1}), {}),
+    ("POST", "/session/snapshot", body(**NAMED, state_data={}), {"Authorization": "Bearer no"}),
+    ("POST", "/session/snapshot", body(**NAMED, state_data={}), {"Idempotency-Key": ""}),
+]
+
+
+def told(answer: Any) -> tuple[int, Any, dict[str, str]]:
+    """What may not differ between the doors."""
+    text = _EPOCH.sub("<epoch>", _TIME.sub("<time>", answer.content.decode()))
+    members = json.loads(text) if text else None
+    if isinstance(members, dict):
+        members.pop("request_id", None)
+    names = ("content-type", "etag", "location", "idempotent-replayed", "accept-patch", "www-authenticate")
+    found = {name.lower(): value for name, value in answer.headers.items()}
+    return answer.status_code, members, {name: found[name] for name in names if name in found and answer.content}
+
+
+def with_type(story: list[Request]) -> Iterator[tuple[str, str, bytes, dict[str, str]]]:
+    """The clients take the media type as a parameter."""
+    for method, path, data, headers in story:
+        kept = {name: value for name, value in headers.items() if name != "Content-Type"}
+        yield method, path, data, {"content_type": headers.get("Content-Type", "application/json"), **kept}
+
+
+def test_raw_routes_answer_as_the_documented_views_do(raw_api):
+    """STA-8: one story told through both doors, answer by answer."""
+    raw = [told(raw_api.raw(method, path, data, **headers)) for method, path, data, headers in with_type(STORY)]
+    call_command("flush", interactive=False, verbosity=0)
+    api = Api(make_token("u1"))
+    documented = [told(api.raw(method, path, data, **headers)) for method, path, data, headers in with_type(STORY)]
+
+    for request, one, other in zip(STORY, raw, documented, strict=True):
+        assert one == other, request[:2]
+
+
+def incremental(session_id: str, base_version: int, **changes: Any) -> Request:
+    """One write."""
+    data = body(session_id=session_id, user_id="u1", base_version=base_version, changes=changes)
+    return "POST", "/session/incremental", data, {"Content-Type": "application/json"}
+
+
+def test_of_200_writers_with_one_base_version_one_wins(raw_api):
+    """STA-30, STA-33: one 200, 199 times 409, each with the difference to the winner."""
+    before = make_snapshot("u1", {"n": 0, "other": 1})
+
+    found = raw_api.at_once([incremental(before.session_id, 1, n=number + 1) for number in range(200)])
+
+    assert sorted(answer.status_code for answer in found) == [200] + [409] * 199
+    [won] = [answer.json() for answer in found if answer.status_code == 200]
+    conflicts = [answer.json()["conflict"] for answer in found if answer.status_code == 409]
+    assert all(conflict["server_state"] == won["state_data"] for conflict in conflicts)
+    assert all(conflict["server_checksum"] == won["checksum"] for conflict in conflicts)
+    assert {tuple(conflict["conflicting_keys"]) for conflict in conflicts} == {("n",)}
+    assert {(conflict["server_version"], conflict["client_version"]) for conflict in conflicts} == {(2, 1)}
+
+
+def test_writes_without_a_demand_all_count(raw_api):
+    """L1: N accepted writes leave version N; each its own version."""
+    session_id = make_snapshot("u1").session_id
+    patches = [("PATCH", f"/session/{session_id}", body(**{f"k{n}": n}), MERGE) for n in range(100)]
+
+    found = raw_api.at_once(patches)
+
+    assert sorted(answer.json()["version"] for answer in found) == list(range(2, 102))
+    state = raw_api.get(f"/session/{session_id}").json()
+    assert (state["version"], len(state["state_data"])) == (101, 100)
+    assert list(StateVersion.objects.order_by("version").values_list("version", flat=True)) == list(range(1, 102))
+
+
+def test_duplicates_at_once_are_one_write(raw_api):
+    """STA-56, L2: concurrent duplicates wait for the first and then replay it."""
+    session_id = make_snapshot("u1").session_id
+    request = ("PATCH", f"/session/{session_id}", b'{"a":1}', {**MERGE, "Idempotency-Key": "once"})
+
+    found = raw_api.at_once([request] * 50)
+
+    assert {(answer.status_code, answer.content) for answer in found} == {(200, found[0].content)}
+    assert sum("idempotent-replayed" in answer.headers for answer in found) == 49
+    assert StateVersion.objects.filter(session_id=session_id).count() == 2
+
+
+def test_first_writes_at_once_open_one_session(raw_api):
+    """STA-5: one 201; the others follow in the session it opened."""
+    session_id = str(uuid.uuid4())
+    data = body(session_id=session_id, user_id="u1", state_data={"a": 1})
+
+    found = raw_api.at_once([("POST", "/session/snapshot", data, {"Content-Type": "application/json"})] * 20)
+
+    assert sorted(answer.status_code for answer in found) == [200] * 19 + [201]
+    assert Session.objects.count() == 1
+
+
+def test_readers_at_once_share_queries(raw_api):
+    """STA-29: everyone gets the state that is current."""
+    snapshots = [make_snapshot("u1", {"n": number}) for number in range(5)]
+    requests: list[Request] = [("GET", f"/session/{snapshot.session_id}", b"", {}) for snapshot in snapshots * 20]
+
+    found = raw_api.at_once(requests)
+
+    assert [answer.json()["state_data"]["n"] for answer in found] == list(range(5)) * 20
+
+
+def test_a_user_has_so_many_requests_a_minute(raw_api, settings):
+    """STA-14: headers on every answer, then 429 until the window ends."""
+    settings.RATE_STATE = "3/m"
+    found = [raw_api.get("/session/nonsense") for _ in range(4)]
+
+    assert [answer.status_code for answer in found] == [400, 400, 400, 429]
+    assert [answer["X-RateLimit-Remaining"] for answer in found] == ["2", "1", "0", "0"]
+    assert 1 <= int(found[3]["Retry-After"]) <= 60
+    assert RawApi(make_token("u2")).get("/session/nonsense").status_code == 400
+
+
+def test_a_write_without_its_database_is_refused_and_repeatable(raw_api, monkeypatch):
+    """STA-64: 503 with Retry-After, nothing applied, no frame sent."""
+    before = make_snapshot("u1", {"n": 0})
+    frames: list[Any] = []
+    monkeypatch.setattr(broadcast, "versions_committed", frames.extend)
+    monkeypatch.setattr(statestore, "write", lost_connection)
+    refused = raw_api.at_once([incremental(before.session_id, 1, n=1)])[0]
+    monkeypatch.undo()
+
+    assert (refused.status_code, refused.json()["code"], refused["Retry-After"]) == (503, "DATABASE_UNAVAILABLE", "1")
+    assert frames == []
+    assert raw_api.at_once([incremental(before.session_id, 1, n=1)])[0].json()["version"] == 2
+
+
+def lost_connection(*arguments: Any, **more: Any) -> None:
+    raise OperationalError("the connection is lost")
