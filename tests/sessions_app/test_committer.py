@@ -129,7 +129,12 @@ def test_a_full_inbox_refuses_at_once(monkeypatch):
 def test_stop_finishes_what_was_queued(monkeypatch):
     """DEV-69: started writes are committed and answered."""
     done: list[str] = []
-    monkeypatch.setattr(snapshots, "commit", lambda operations: done.extend(o.session_id for o in operations) or operations)
+
+    def commit(operations: Any) -> Any:
+        done.extend(operation.session_id for operation in operations)
+        return [None] * len(operations)
+
+    monkeypatch.setattr(snapshots, "commit", commit)
     with ThreadPoolExecutor(4) as pool:
         waiting = [pool.submit(committer.commit, wish(f"s{number}")) for number in range(20)]
         for future in waiting:
