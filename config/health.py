@@ -12,6 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views import View
 
+from routing import golf_health
 from sessions_app import clock, drain
 
 _STARTED = time.monotonic()
@@ -54,15 +55,19 @@ class Health(Probe):
         stores = {"redis": _redis(), "database": _database()}
         healthy = {name: "healthy" if value == "ok" else "unhealthy" for name, value in stores.items()}
         status = "healthy" if set(healthy.values()) == {"healthy"} else "unhealthy"
+        warnings = list(golf_health.warnings())
+        if status == "healthy" and warnings:
+            status = "degraded"
         members = {
             "status": status,
             "timestamp": clock.stamp(clock.now()),
             "version": settings.VERSION,
             "uptime": uptime(time.monotonic() - _STARTED),
             **healthy,
-            "warnings": [],
+            "warnings": warnings,
+            **golf_health.members(),
         }
-        return self.answer(members, 200 if status == "healthy" else 503)
+        return self.answer(members, 503 if status == "unhealthy" else 200)
 
 
 def uptime(seconds: float) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from launcher import environment, home, processes, runfile, secretfile, servers
+from launcher import environment, home, processes, runfile, secretfile, servers, solvers
 from launcher.errors import Refusal
 from launcher.paths import ROOT, VAR
 from launcher.runfile import RunFile
@@ -30,6 +30,7 @@ class Baton:
     servers: Servers
     env: dict[str, str]
     web: str
+    solvers: tuple[str, ...] = ()
     notices: list[str] = field(default_factory=list)
 
 
@@ -52,7 +53,7 @@ def started(*, added: dict[str, str], serving: bool, echo: bool) -> Iterator[Bat
 
 def launch(baton: Baton) -> None:
     """Start the processes of Baton."""
-    for command in processes.commands(baton.env):
+    for command in processes.commands(baton.env, solvers=baton.solvers):
         baton.supervisor.start(command)
 
 
@@ -101,14 +102,16 @@ def _prepare(supervisor: Supervisor, held: RunFile, said: dict[str, str], *, ser
     if place.path != VAR:
         notices.append(f"data: PostgreSQL lives in {place.path}, because the user nobody cannot reach {VAR}")
     found = servers.start(supervisor, said, place, durable=True)
-    env = environment.of_children(said, secretfile.ensure(VAR / "secrets.env"), host, port) | found.env
+    golf = solvers.settle(said) if serving else solvers.Solvers()
+    notices += golf.notices
+    env = environment.of_children(said, secretfile.ensure(VAR / "secrets.env"), host, port) | found.env | dict(golf.env)
     held.record(
         web=environment.web_url(host, port) if serving else None,
         home=str(place.path),
         postgres={"version": found.postgres.version, "kind": found.postgres.kind},
         redis={"version": found.redis.version, "kind": found.redis.kind},
     )
-    return Baton(supervisor, held, place.path, found, env, environment.web_url(host, port), notices)
+    return Baton(supervisor, held, place.path, found, env, environment.web_url(host, port), golf.argv, notices)
 
 
 def _is_ready(baton: Baton) -> bool:

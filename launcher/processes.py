@@ -25,11 +25,12 @@ TABLE = (
 )
 
 
-def commands(env: Mapping[str, str]) -> list[Command]:
-    """What to start, in this order."""
+def commands(env: Mapping[str, str], *, solvers: tuple[str, ...]) -> list[Command]:
+    """What to start, in this order; `solvers` is how the reference solvers start, or empty."""
+    table = (*TABLE, Process("solvers", solvers, rank=1)) if solvers else TABLE
     return [
         Command(name=process.name, argv=(PYTHON, *process.argv), env=env, cwd=ROOT, rank=process.rank)
-        for process in TABLE
+        for process in table
     ]
 
 

@@ -60,12 +60,17 @@ def _is_player(value: str) -> bool:
     )
 
 
+def _is_redis(value: str) -> bool:
+    return urlsplit(value).scheme in ("redis", "rediss", "unix")
+
+
 _STREAK = (_between(1, 20), "Write a whole number from 1 to 20.")
 _MARGIN = (_between(0, 20), "Write metres from 0 to 20.")
 _POSITIVE = (_is_positive, "Write a number above 0.")
 _SERVICE = (_is_service, "Write an http or https URL, or nothing.")
 _FORMS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "SESSION_STORE_BACKEND": (("db", "redis", "memory").__contains__, "Write db, redis or memory."),
+    "SESSION_STORE_REDIS_URL": (_is_redis, "Write a redis URL, or nothing for the shared one."),
     "REDIS_SESSION_PREFIX": (bool, "Write a prefix."),
     "HOLE_STATE_TTL_S": _POSITIVE,
     "SURFACE_COMMIT_ON_STREAK": _STREAK,

@@ -13,6 +13,7 @@ def findings() -> list[str | None]:
     ("name", "value"),
     [
         ("SESSION_STORE_BACKEND", "sqlite"),
+        ("SESSION_STORE_REDIS_URL", "127.0.0.1:6379"),
         ("SURFACE_COMMIT_ON_STREAK", 0),
         ("SURFACE_COMMIT_OFF_STREAK", 21),
         ("SURFACE_MARGIN_M", -0.1),
