@@ -85,7 +85,7 @@ def _verbs(sessions: int, threads: int, seconds: float) -> float:
     from django.db import connection
 
     from sessions_app import recorder
-    from sessions_app.auth import Caller
+    from sessions_app.access.auth import Caller
 
     rows = [_session(number) for number in range(sessions)]
     service = Caller(roles=frozenset({"service"}), service="bench")
@@ -110,7 +110,7 @@ def _verbs(sessions: int, threads: int, seconds: float) -> float:
 
 def _session(number: int) -> Any:
     from sessions_app import sessions
-    from sessions_app.auth import Caller
+    from sessions_app.access.auth import Caller
 
     user_id = f"bench-{time.monotonic_ns()}-{number}"
     return sessions.open_implicitly(user_id=user_id, by=Caller(user_id=user_id), via="snapshot")

@@ -13,8 +13,10 @@ django_application = get_asgi_application()
 from config import http, lifespan  # noqa: E402
 from devices.consumers import device_socket  # noqa: E402
 from gestures import consumers, uploads  # noqa: E402
-from routing import golf_start, held, pod_views  # noqa: E402
-from sessions_app import handshake, state_routes  # noqa: E402
+from routing.golf import golf_start  # noqa: E402
+from routing.pod import held, pod_views  # noqa: E402
+from sessions_app.sockets import handshake  # noqa: E402
+from sessions_app.state import state_routes  # noqa: E402
 
 golf_start.prepare()
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
-from sessions_app import jsonwire, problems
+from sessions_app import jsonwire
 from sessions_app.errors import (
     BodyTooLarge,
     DatabaseUnavailable,
@@ -20,6 +20,7 @@ from sessions_app.errors import (
     UnknownPath,
     UnsupportedMedia,
 )
+from sessions_app.http import problems
 
 log = structlog.get_logger(__name__)
 

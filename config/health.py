@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views import View
 
-from routing import golf_health
+from routing.golf import golf_health
 from sessions_app import clock, drain
 
 _STARTED = time.monotonic()

@@ -6,8 +6,9 @@ from typing import Any
 
 import structlog
 
-from sessions_app import context, jsonwire, problems
+from sessions_app import context, jsonwire
 from sessions_app.errors import Internal
+from sessions_app.http import problems
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]

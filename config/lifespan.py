@@ -7,7 +7,8 @@ from typing import Any
 import structlog
 
 from gestures import extractor
-from sessions_app import broadcast, committer, reader
+from sessions_app import broadcast, reader
+from sessions_app.state import committer
 
 log = structlog.get_logger(__name__)
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from django.http import HttpRequest
 
-from routing.pod_views import DeleteSession
-from sessions_app.state_views import StateOfSession
+from routing.pod.pod_views import DeleteSession
+from sessions_app.state.state_views import StateOfSession
 
 _end = DeleteSession.as_view()
 

@@ -265,12 +265,12 @@ SILENCED_SYSTEM_CHECKS = [
 ]
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["sessions_app.negotiation.BearerOrKey"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["sessions_app.http.negotiation.BearerOrKey"],
     "DEFAULT_PERMISSION_CLASSES": [],
-    "DEFAULT_PARSER_CLASSES": ["sessions_app.negotiation.StrictJsonParser"],
-    "DEFAULT_RENDERER_CLASSES": ["sessions_app.negotiation.JsonRenderer"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "sessions_app.negotiation.AlwaysJson",
-    "DEFAULT_SCHEMA_CLASS": "sessions_app.openapi.ContractSchema",
+    "DEFAULT_PARSER_CLASSES": ["sessions_app.http.negotiation.StrictJsonParser"],
+    "DEFAULT_RENDERER_CLASSES": ["sessions_app.http.negotiation.JsonRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "sessions_app.http.negotiation.AlwaysJson",
+    "DEFAULT_SCHEMA_CLASS": "sessions_app.http.openapi.ContractSchema",
     "EXCEPTION_HANDLER": "config.errors.handle",
     "UNAUTHENTICATED_USER": None,
 }

@@ -7,10 +7,12 @@ from django.views.generic import RedirectView
 from config import docs, health, session_resource
 from devices import views as devices
 from gestures import views as captures
-from routing import golf_views as golf
-from routing import pod_views
-from routing.advice_views import GetHoleAdvice
-from sessions_app import state_views, token_views, views
+from routing.golf import golf_views as golf
+from routing.golf.advice_views import GetHoleAdvice
+from routing.pod import pod_views
+from sessions_app import views
+from sessions_app.access import token_views
+from sessions_app.state import state_views
 
 handler400 = "config.errors.bad_request"
 handler403 = "config.errors.forbidden"

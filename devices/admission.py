@@ -13,8 +13,9 @@ from devices import presence
 from devices.errors import DeviceMismatch
 from devices.leases import Holder
 from devices.models import Device
-from sessions_app import auth, clock, ids, resume, sessions
-from sessions_app.auth import ANONYMOUS, Caller
+from sessions_app import clock, ids, sessions
+from sessions_app.access import auth
+from sessions_app.access.auth import ANONYMOUS, Caller
 from sessions_app.errors import (
     BadFrame,
     RoleForbidden,
@@ -23,9 +24,10 @@ from sessions_app.errors import (
     SessionNotFound,
     Unauthenticated,
 )
+from sessions_app.fanout import resume
+from sessions_app.fanout.resume import Standing
 from sessions_app.models import Session
 from sessions_app.protocol import Message
-from sessions_app.resume import Standing
 
 DEVICE_TEXTS = {"device_type": 32, "device_name": 128, "os_version": 64, "app_version": 64}  # DEV-6, characters
 

@@ -9,9 +9,9 @@ import orjson
 from django.db.models import Count, Q, Sum
 
 from sessions_app import redisdoor
-from sessions_app.connection import Connection
-from sessions_app.hub import PROCESS_ID
+from sessions_app.fanout.hub import PROCESS_ID
 from sessions_app.models import Session, State
+from sessions_app.sockets.connection import Connection
 
 CENSUS: Final = "baton:census"
 VALID_S: Final = 30.0  # a process that reported longer ago is gone

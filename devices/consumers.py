@@ -16,8 +16,7 @@ from devices.admission import Admission
 from devices.errors import TooManyUnauthenticated
 from devices.limits import Allowance, Deadlines
 from devices.reception import Reception, here
-from sessions_app import codecs, connection, drain, frames, handshake
-from sessions_app.connection import Connection
+from sessions_app import drain
 from sessions_app.errors import (
     DomainError,
     Draining,
@@ -27,9 +26,12 @@ from sessions_app.errors import (
     RoleForbidden,
     UnknownSubprotocol,
 )
-from sessions_app.handshake import Receive, Scope, Send
+from sessions_app.fanout import frames
 from sessions_app.protocol import Message, MessageType
-from sessions_app.threads import cross
+from sessions_app.sockets import codecs, connection, handshake
+from sessions_app.sockets.connection import Connection
+from sessions_app.sockets.handshake import Receive, Scope, Send
+from sessions_app.sockets.threads import cross
 
 _FAILURE_CLOSES = {400: 4400, 401: 4401, 403: 4403, 404: 4404, 409: 4404, 429: 4429, 500: 1011, 503: 1013}  # DEV-20
 

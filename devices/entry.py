@@ -9,12 +9,13 @@ from devices import admission, presence
 from devices.admission import Admission
 from devices.leases import Holder
 from devices.reception import Reception
-from sessions_app import broadcast, clock, frames, hub, resume
-from sessions_app.connection import Connection
+from sessions_app import broadcast, clock
 from sessions_app.errors import DomainError
+from sessions_app.fanout import frames, hub, resume
+from sessions_app.fanout.resume import Position, Standing
 from sessions_app.protocol import Frame, Message
-from sessions_app.resume import Position, Standing
-from sessions_app.threads import cross
+from sessions_app.sockets.connection import Connection
+from sessions_app.sockets.threads import cross
 
 # What DEVICE_LEFT says, by the server's close code (DEV-30); None where the lease is not the connection's any more.
 _REASONS = {4400: "error", 4403: "revoked", 4404: "closed", 4408: "timeout", 4409: None, 4410: None, 4411: "revoked",

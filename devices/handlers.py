@@ -7,14 +7,16 @@ from typing import Any, Final
 
 from devices import presence
 from devices.reception import Reception
-from sessions_app import broadcast, canonical, clock, committer, frames, jsonwire
-from sessions_app.connection import Connection
+from sessions_app import broadcast, clock, jsonwire
 from sessions_app.errors import BadFrame, InvalidUpdate, MessageTooLarge, UnknownOperation
-from sessions_app.operations import Operation
-from sessions_app.patches import KEY_OPERATIONS
+from sessions_app.fanout import frames
 from sessions_app.protocol import Frame, Message, MessageType, is_text
-from sessions_app.threads import cross
-from sessions_app.writes import KeyWrite
+from sessions_app.sockets.connection import Connection
+from sessions_app.sockets.threads import cross
+from sessions_app.state import canonical, committer
+from sessions_app.state.operations import Operation
+from sessions_app.state.patches import KEY_OPERATIONS
+from sessions_app.state.writes import KeyWrite
 
 MAX_BROADCAST_BYTES: Final = 16_384
 MAX_TYPE_CHARACTERS: Final = 64

@@ -13,11 +13,13 @@ from django.db.models import Q
 
 from devices.errors import DeviceMismatch, HandoffExpired, HandoffNotFound, HandoffUsed, SameDevice
 from devices.models import Device, HandoffToken
-from sessions_app import broadcast, canonical, clock, frames, sessions, snapshots
-from sessions_app.auth import Caller
+from sessions_app import broadcast, clock, sessions, snapshots
+from sessions_app.access.auth import Caller
 from sessions_app.errors import SessionAlreadyClosed
+from sessions_app.fanout import frames
 from sessions_app.models import Session
-from sessions_app.versions import Snapshot
+from sessions_app.state import canonical
+from sessions_app.state.versions import Snapshot
 
 TOLD_FOR: Final = dt.timedelta(hours=24)  # a used or expired token is 410 so long, then 404
 REPLAYED_FOR: Final = dt.timedelta(seconds=30)  # DEV-61

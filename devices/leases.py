@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from sessions_app import clock, redisdoor
-from sessions_app.connection import Connection
+from sessions_app.sockets.connection import Connection
 
 LEASES: Final = "baton:leases"
 GENERATION: Final = "baton:generation"

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from devices import presence, registry
-from sessions_app import broadcast, connection, revocations
+from sessions_app import broadcast
+from sessions_app.access import revocations
+from sessions_app.sockets import connection
 
 if TYPE_CHECKING:
     from devices.reception import Reception

@@ -15,8 +15,9 @@ from devices import leases
 from devices.errors import TooManyConnections
 from devices.leases import Holder, Lease
 from devices.models import Device
-from sessions_app import broadcast, clock, frames
+from sessions_app import broadcast, clock
 from sessions_app.errors import RedisUnavailable
+from sessions_app.fanout import frames
 from sessions_app.protocol import Notice
 
 GRACE_S: Final = 15.0  # DEV-30

@@ -13,16 +13,18 @@ import structlog
 from devices import notices, presence
 from devices.leases import Lease
 from devices.upkeep import Upkeep
-from sessions_app import broadcast, connection, frames, gaps
-from sessions_app.auth import Caller
-from sessions_app.connection import Connection
+from sessions_app import broadcast
+from sessions_app.access.auth import Caller
 from sessions_app.errors import DomainError
-from sessions_app.feeds import Feed
-from sessions_app.hub import Hub
-from sessions_app.positions import Positions
+from sessions_app.fanout import frames, gaps
+from sessions_app.fanout.feeds import Feed
+from sessions_app.fanout.hub import Hub
+from sessions_app.fanout.positions import Positions
 from sessions_app.protocol import Notice
-from sessions_app.threads import cross
-from sessions_app.wheel import Wheel
+from sessions_app.sockets import connection
+from sessions_app.sockets.connection import Connection
+from sessions_app.sockets.threads import cross
+from sessions_app.sockets.wheel import Wheel
 
 FINISH_WITHIN_S: Final = 10.0
 

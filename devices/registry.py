@@ -15,9 +15,10 @@ from devices.errors import DeviceNotFound
 from devices.leases import Lease
 from devices.models import KNOWN_FOR, Device
 from devices.presence import DeviceInfo
-from sessions_app import broadcast, clock, frames, sessions
-from sessions_app.auth import Caller
+from sessions_app import broadcast, clock, sessions
+from sessions_app.access.auth import Caller
 from sessions_app.errors import RedisUnavailable
+from sessions_app.fanout import frames
 from sessions_app.models import StateVersion
 from sessions_app.protocol import Notice
 

@@ -7,9 +7,9 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from sessions_app import frames
-from sessions_app.fields import ActorId, JsonObject, OneOf, SessionId, Text, WireField
-from sessions_app.wire import WireSerializer
+from sessions_app.fanout import frames
+from sessions_app.http.bodies import WireSerializer
+from sessions_app.http.fields import ActorId, JsonObject, OneOf, SessionId, Text, WireField
 
 _TYPE = re.compile(r"[a-z_]{1,32}\Z", re.ASCII)
 AUDIENCES = ("admin", "session", "user", "all")

@@ -12,11 +12,14 @@ from django.conf import settings
 
 from devices import census, leases, notices, presence, registry
 from devices.leases import Holder, Lease
-from sessions_app import broadcast, connection, frames, gaps, revocations
-from sessions_app.connection import Connection
+from sessions_app import broadcast
+from sessions_app.access import revocations
 from sessions_app.errors import RedisUnavailable
+from sessions_app.fanout import frames, gaps
 from sessions_app.models import Session
-from sessions_app.threads import cross
+from sessions_app.sockets import connection
+from sessions_app.sockets.connection import Connection
+from sessions_app.sockets.threads import cross
 
 if TYPE_CHECKING:
     from devices.reception import Reception

@@ -18,12 +18,13 @@ from devices.serializers import (
     OfferHandoffIn,
     OfferOut,
 )
-from sessions_app import ids, limits
+from sessions_app import ids
+from sessions_app.access import limits
 from sessions_app.errors import FieldError, FieldErrors, FieldInvalid
-from sessions_app.negotiation import StaffOrBearer
-from sessions_app.openapi import contract
-from sessions_app.rest import Endpoint
-from sessions_app.state_requests import idempotency_key
+from sessions_app.http.negotiation import StaffOrBearer
+from sessions_app.http.openapi import contract
+from sessions_app.http.rest import Endpoint
+from sessions_app.state.state_requests import idempotency_key
 
 PRIVATE = {"Cache-Control": "private, no-cache"}
 NEVER_KEPT = {"Cache-Control": "no-store"}

@@ -19,9 +19,9 @@ from gestures.features import Extracted
 from gestures.models import FeatureRef
 from gestures.progress import Capture, Phase
 from sessions_app import broadcast, drain
-from sessions_app.auth import Caller
+from sessions_app.access.auth import Caller
+from sessions_app.access.limits import Rate, use
 from sessions_app.errors import DomainError
-from sessions_app.limits import Rate, use
 from sessions_app.protocol import Notice
 
 CAPTURE_RATE = Rate("capture", "RATE_CAPTURE")

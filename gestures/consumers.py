@@ -10,8 +10,9 @@ from django.conf import settings
 
 from gestures import capture, moves, protocol, running
 from gestures.conductor import Conductor, now
-from sessions_app import auth, jsonwire
-from sessions_app.auth import Caller
+from sessions_app import jsonwire
+from sessions_app.access import auth
+from sessions_app.access.auth import Caller
 from sessions_app.errors import RateLimited, Unauthenticated
 
 Scope = dict[str, Any]

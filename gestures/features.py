@@ -11,9 +11,10 @@ from gestures import artifacts, errors, layout
 from gestures.artifacts import Temporary
 from gestures.models import FeatureRef
 from gestures.moves import Open
-from sessions_app import clock, eventlog, events, faults, logreader, paths
+from sessions_app import clock, eventlog, events, faults, paths
 from sessions_app.errors import DomainError, SessionNotFound
 from sessions_app.events import Event
+from sessions_app.log import logreader
 from sessions_app.models import Session
 
 READY = "raw_features.ready"

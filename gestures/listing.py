@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from gestures.errors import CaptureNotFound
 from gestures.models import FeatureRef
-from sessions_app.auth import Caller
+from sessions_app.access.auth import Caller
 from sessions_app.errors import FieldError, FieldErrors, FieldInvalid
 from sessions_app.models import Session
 

@@ -18,10 +18,11 @@ from gestures.serializers import (
     features_url,
     read_entry,
 )
-from sessions_app import clock, jsonwire, wire
+from sessions_app import clock, jsonwire
 from sessions_app.errors import DomainError, FieldError, FieldErrors, FieldInvalid, MalformedJson
 from sessions_app.events import SCHEMA_VERSION
-from sessions_app.wire import WireSerializer
+from sessions_app.http import bodies
+from sessions_app.http.bodies import WireSerializer
 
 SOURCE = "camera_feed_worker"
 NOT_AN_OBJECT = 1003
@@ -55,7 +56,7 @@ def parse(text: str) -> moves.ClientMessage:
     try:
         if event == "capture.frame_meta" and members.keys() == ENTRY_MEMBERS:  # 15 times a second: no serializer
             return read_entry(members)
-        return read(wire.checked(shape, members))
+        return read(bodies.checked(shape, members))
     except FieldErrors as error:
         return moves.Garbled(error.detail)
     except ValueError as error:
@@ -70,7 +71,7 @@ def parse_upload(data: bytes) -> Upload:
         raise errors.ProtocolViolation(f"meta: {error.detail}") from error
     if not isinstance(document, dict):
         raise errors.ProtocolViolation("meta is not a JSON object")
-    members = wire.checked(UploadIn, document)
+    members = bodies.checked(UploadIn, document)
     return Upload(_open(members), members["frames"], moves.Close(members["timestamp_end"]))
 
 

@@ -7,7 +7,8 @@ from rest_framework import serializers
 from gestures.models import FeatureRef
 from gestures.moves import FrameMeta
 from sessions_app import clock
-from sessions_app.fields import (
+from sessions_app.http.bodies import WireSerializer
+from sessions_app.http.fields import (
     ActorId,
     Flag,
     JsonObject,
@@ -20,7 +21,6 @@ from sessions_app.fields import (
     Whole,
     WireField,
 )
-from sessions_app.wire import WireSerializer
 
 ANY_WHOLE = {"least": -(2**53), "most": 2**53}  # what a limit refuses must be read first, to get the limit's own code
 ENTRY_MEMBERS = {"seq", "timestamp_frame", "byte_length"}

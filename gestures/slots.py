@@ -12,7 +12,7 @@ from gestures import errors
 from gestures.models import CaptureSlot, FeatureRef
 from gestures.moves import Open
 from sessions_app import clock
-from sessions_app.auth import Caller
+from sessions_app.access.auth import Caller
 from sessions_app.models import Session
 
 LEASE_S = 20.0  # renewed every 5 s (GES-4); three renewals may be late

@@ -13,9 +13,11 @@ from gestures.body import Body, ClientLeft, Receive
 from gestures.conductor import CAPTURE_RATE, Conductor
 from gestures.models import FeatureRef
 from gestures.serializers import CaptureOut
-from sessions_app import auth, jsonwire, problems
+from sessions_app import jsonwire
+from sessions_app.access import auth
+from sessions_app.access.limits import use
 from sessions_app.errors import DatabaseUnavailable, DomainError
-from sessions_app.limits import use
+from sessions_app.http import problems
 
 PATH = "/camera_feed_worker/captures"
 

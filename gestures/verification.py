@@ -6,9 +6,9 @@ from functools import partial
 
 from gestures import artifacts, features
 from gestures.models import FeatureRef
-from sessions_app import replay
+from sessions_app.log import replay
+from sessions_app.log.replay import Difference, Story
 from sessions_app.models import Session
-from sessions_app.replay import Difference, Story
 
 OK = "ok"
 

@@ -11,9 +11,11 @@ from gestures import artifacts, listing
 from gestures.errors import ArtifactCorrupt, ArtifactMissing
 from gestures.models import FeatureRef
 from gestures.serializers import CaptureOut, ListIn
-from sessions_app import ids, limits, sessions, wire
+from sessions_app import ids, sessions
+from sessions_app.access import limits
 from sessions_app.errors import FieldError, FieldErrors, FieldInvalid
-from sessions_app.rest import Endpoint
+from sessions_app.http import bodies
+from sessions_app.http.rest import Endpoint
 
 
 class CaptureEndpoint(Endpoint):
@@ -35,7 +37,7 @@ class Captures(CaptureEndpoint):
 
     def get(self, request: Request) -> Response:
         """200 with one page, oldest first."""
-        asked = wire.checked(ListIn, request.query_params.dict())
+        asked = bodies.checked(ListIn, request.query_params.dict())
         session = sessions.visible(asked["session_id"], by=self.caller)
         found, cursor = listing.page(session, limit=asked.get("limit", listing.PAGE), cursor=asked.get("cursor"))
         captures = CaptureOut(found, many=True).data

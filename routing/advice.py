@@ -5,17 +5,18 @@ Advice reads the hole and never samples it. Nothing is locked while solver or pl
 
 from dataclasses import replace
 
-from routing import geometry, golf_metrics, hole_store, putts, shots, situations
-from routing.advice_record import NO_SERVICE, AdviceRecord
-from routing.golf_models import AdviceGiven
-from routing.golf_services import PUTT_SOLVER
-from routing.golf_services import TEE_TO_GREEN as PLANNER
-from routing.plans import PUTT, TEE_TO_GREEN, Plan
-from routing.putts import OutOfBounds
-from routing.situations import Question, Situation
+from routing import geometry
+from routing.golf import golf_metrics, hole_store, putts, shots, situations
+from routing.golf.advice_record import NO_SERVICE, AdviceRecord
+from routing.golf.golf_models import AdviceGiven
+from routing.golf.golf_services import PUTT_SOLVER
+from routing.golf.golf_services import TEE_TO_GREEN as PLANNER
+from routing.golf.plans import PUTT, TEE_TO_GREEN, Plan
+from routing.golf.putts import OutOfBounds
+from routing.golf.situations import Question, Situation
 from routing.surface import Surface
 from sessions_app import clock
-from sessions_app.auth import Caller
+from sessions_app.access.auth import Caller
 from sessions_app.errors import DomainError
 from sessions_app.models import Session
 

@@ -8,6 +8,6 @@ class RoutingApp(AppConfig):
 
     def ready(self) -> None:
         """Register the checks of the golf settings, and what golf adds to the clean-up of sessions."""
-        from routing import golf_checks, golf_cleanup  # noqa: F401  # the checks register themselves
+        from routing.golf import golf_checks, golf_cleanup  # noqa: F401  # the checks register themselves
 
         golf_cleanup.register()

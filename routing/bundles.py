@@ -19,7 +19,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 
-from routing import golf_metrics
+from routing.golf import golf_metrics
 from sessions_app import clock
 
 MOST_BYTES = 1_000_000

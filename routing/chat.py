@@ -11,13 +11,14 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from routing import inbox, pod_events, pod_frames, pod_moves, pods
+from routing import inbox, pods
 from routing.errors import QueueFull
 from routing.models import ChatMessage, Pod
-from routing.outcomes import Answered, Dead, NotHanded, Outcome, Retry
-from routing.pod_states import SERVING, State
+from routing.pod import pod_events, pod_frames, pod_moves
+from routing.pod.outcomes import Answered, Dead, NotHanded, Outcome, Retry
+from routing.pod.pod_states import SERVING, State
 from sessions_app import clock, context, faults
-from sessions_app.auth import Caller
+from sessions_app.access.auth import Caller
 from sessions_app.errors import IdempotencyKeyReused, RedisUnavailable
 
 RETRY_AFTER_S = (1, 2, 4, 8)  # POD-33

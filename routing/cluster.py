@@ -16,9 +16,9 @@ from lightkube.generic_resource import create_namespaced_resource
 from lightkube.types import CascadeType, PatchType
 
 from routing import manifests
-from routing.cluster_api import client, translated
 from routing.errors import ClusterRejected
 from routing.manifests import Installation, Manifest
+from routing.pod.cluster_api import client, translated
 from sessions_app import clock
 from sessions_app.errors import DomainError
 

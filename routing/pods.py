@@ -8,12 +8,12 @@ import structlog
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Count, Max
 
-from routing import drivers, pod_endings, pod_events, pod_moves, pod_states
 from routing.errors import PodExists, PodNotFound
 from routing.models import Pod, PodTransition
-from routing.pod_states import ENDING, State
+from routing.pod import drivers, pod_endings, pod_events, pod_moves, pod_states
+from routing.pod.pod_states import ENDING, State
 from sessions_app import clock, ids, sessions
-from sessions_app.auth import Caller
+from sessions_app.access.auth import Caller
 from sessions_app.errors import IdempotencyKeyReused, SessionAlreadyClosed, SessionNotFound
 from sessions_app.models import Session
 

@@ -27,16 +27,18 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from django.db import transaction
 
-from sessions_app import frames, hub, redisdoor, revocations
+from sessions_app import redisdoor
+from sessions_app.access import revocations
+from sessions_app.access.revocations import Revoked
 from sessions_app.errors import RedisUnavailable
-from sessions_app.feeds import Listener
-from sessions_app.hub import Hub, Item
+from sessions_app.fanout import frames, hub
+from sessions_app.fanout.feeds import Listener
+from sessions_app.fanout.hub import Hub, Item
 from sessions_app.models import Session
 from sessions_app.protocol import Frame, Notice
-from sessions_app.revocations import Revoked
 
 if TYPE_CHECKING:
-    from sessions_app.operations import Outcome
+    from sessions_app.state.operations import Outcome
 
 SESSION_ENDED = "session_ended"
 REVOKED = "revoked"

@@ -8,9 +8,11 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from sessions_app import clock, idempotency, logins, revocations, sessions, snapshots
+from sessions_app import clock, sessions, snapshots
+from sessions_app.access import logins, revocations
 from sessions_app.errors import DomainError
 from sessions_app.models import Session
+from sessions_app.state import idempotency
 
 log = structlog.get_logger(__name__)
 

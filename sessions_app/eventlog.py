@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from sessions_app import chain, clock, events, paths
+from sessions_app import clock, events, paths
 from sessions_app.errors import (
     EventTooLarge,
     ForbiddenPayload,
@@ -27,7 +27,8 @@ from sessions_app.errors import (
     SessionDirMissing,
 )
 from sessions_app.events import Event
-from sessions_app.logtail import LogTail, tails
+from sessions_app.log import chain
+from sessions_app.log.logtail import LogTail, tails
 from sessions_app.models import Session
 
 MAX_LINE_BYTES = 524_288  # SES-39, newline included

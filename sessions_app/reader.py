@@ -11,9 +11,9 @@ import psycopg
 import structlog
 from django.db import connection as django_connection
 
-from sessions_app import columns, statestore
 from sessions_app.errors import DatabaseUnavailable
-from sessions_app.statestore import Found
+from sessions_app.state import columns, statestore
+from sessions_app.state.statestore import Found
 
 MOST_PER_QUERY: Final = 64
 MOST_WAITING: Final = 2048

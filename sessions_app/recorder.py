@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from sessions_app import eventlog
-from sessions_app.auth import Caller
+from sessions_app.access.auth import Caller
 from sessions_app.errors import EventReserved, SessionAlreadyClosed, SessionUserMismatch
 from sessions_app.eventlog import Recorded
 from sessions_app.events import BOUNDARY_SOURCE, Event

@@ -9,7 +9,8 @@ from drf_spectacular.utils import extend_schema_field
 from sessions_app import events
 from sessions_app.errors import PerformerRequired, SourceInvalid
 from sessions_app.events import BOUNDARY_SOURCE
-from sessions_app.fields import (
+from sessions_app.http.bodies import WireSerializer
+from sessions_app.http.fields import (
     ActorId,
     Flag,
     Forbidden,
@@ -21,7 +22,6 @@ from sessions_app.fields import (
     Timestamp,
     WireField,
 )
-from sessions_app.wire import WireSerializer
 
 
 @extend_schema_field(OpenApiTypes.STR)

@@ -17,7 +17,7 @@ from sessions_app.events import Event
 from sessions_app.models import Session
 
 if TYPE_CHECKING:
-    from sessions_app.auth import Caller
+    from sessions_app.access.auth import Caller
 
 SYSTEM = "system"
 

@@ -7,14 +7,15 @@ from functools import partial
 from django.conf import settings
 from django.db import transaction
 
-from sessions_app import broadcast, clock, statestore
-from sessions_app.auth import Caller
-from sessions_app.batch import Batch
+from sessions_app import broadcast, clock
+from sessions_app.access.auth import Caller
 from sessions_app.errors import DomainError, SessionNotFound, SnapshotExpired, SnapshotNotFound
 from sessions_app.models import Session, State, StateVersion
-from sessions_app.operations import Operation, Outcome
-from sessions_app.statestore import Found
-from sessions_app.versions import Snapshot
+from sessions_app.state import statestore
+from sessions_app.state.batch import Batch
+from sessions_app.state.operations import Operation, Outcome
+from sessions_app.state.statestore import Found
+from sessions_app.state.versions import Snapshot
 
 Result = Outcome | DomainError
 

@@ -3,10 +3,11 @@
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from sessions_app import clock, eventlog, limits, recorder, sessions
+from sessions_app import clock, eventlog, recorder, sessions
+from sessions_app.access import limits
 from sessions_app.errors import ForbiddenPayload
-from sessions_app.openapi import contract
-from sessions_app.rest import Endpoint
+from sessions_app.http.openapi import contract
+from sessions_app.http.rest import Endpoint
 from sessions_app.serializers import AppendEventIn, EndSessionIn, StartSessionIn, ValidateSessionIn
 
 # Members that are checked and then play no part: the server names the record, the source and the time itself.

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 
-from sessions_app import revocations, tallies
+from sessions_app.access import revocations, tallies
 from tests.clients import Api
 from tests.factories import make_token
 
@@ -18,6 +18,12 @@ def roots(tmp_path: Path, settings: Any) -> Path:
     settings.DATA_ROOT.mkdir()
     settings.LOG_ROOT.mkdir()
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def quick_passwords(settings: Any) -> None:
+    """Hashing a password takes a second by design; what tests ask about it does not depend on that."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(autouse=True)

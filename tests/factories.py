@@ -4,12 +4,13 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from sessions_app import clock, sessions, snapshots, tokens
-from sessions_app.auth import Caller
+from sessions_app import clock, sessions, snapshots
+from sessions_app.access import tokens
+from sessions_app.access.auth import Caller
 from sessions_app.models import Session
-from sessions_app.operations import Operation, Outcome
-from sessions_app.versions import Snapshot, Version
-from sessions_app.writes import Replace
+from sessions_app.state.operations import Operation, Outcome
+from sessions_app.state.versions import Snapshot, Version
+from sessions_app.state.writes import Replace
 
 
 def make_caller(user_id: str = "u1", *roles: str) -> Caller:

@@ -5,7 +5,7 @@ import uuid
 import django.db.models.deletion
 from django.db import migrations, models
 
-import routing.pod_states
+import routing.pod.pod_states
 
 
 class Migration(migrations.Migration):
@@ -44,7 +44,7 @@ class Migration(migrations.Migration):
                             ("terminating", "terminating"),
                             ("terminated", "terminated"),
                         ],
-                        default=routing.pod_states.State["CREATED"],
+                        default=routing.pod.pod_states.State["CREATED"],
                         max_length=11,
                     ),
                 ),

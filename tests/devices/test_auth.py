@@ -6,7 +6,8 @@ import jwt
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from sessions_app import sessions, tokens
+from sessions_app import sessions
+from sessions_app.access import tokens
 from sessions_app.models import Session
 from tests.factories import make_caller, make_session, make_token
 

@@ -4,9 +4,9 @@ import uuid
 
 import pytest
 
-from sessions_app import canonical
 from sessions_app.models import State
 from sessions_app.proto import baton_pb2 as pb
+from sessions_app.state import canonical
 from tests.factories import make_token
 
 HEARTBEAT, SNAPSHOT_REQUEST, STATE_UPDATE = 1, 3, 5

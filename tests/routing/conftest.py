@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from routing import datasets, downstream, hole_store
-from routing.hole_stores.memory import MemoryStore
-from routing.hole_stores.redis import RedisStore
+from routing import downstream
+from routing.golf import datasets, hole_store
+from routing.golf.hole_stores.memory import MemoryStore
+from routing.golf.hole_stores.redis import RedisStore
 from tests.clients import Api
 from tests.factories import make_token
 from tests.routing.courses import load

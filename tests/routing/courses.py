@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from routing import datasets, manifest, synthetic
-from routing.datasets import Registry
+from routing.golf import datasets, manifest, synthetic
+from routing.golf.datasets import Registry
 
 PLANE = "baton_links/hole_2"
 

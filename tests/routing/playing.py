@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from routing import datasets, geometry
+from routing import geometry
 from routing.geometry import LocalPoint
+from routing.golf import datasets
 from tests.clients import Api
 
 COURSE = "baton_links"

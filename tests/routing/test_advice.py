@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from prometheus_client import REGISTRY
 
-from routing import advice, golf_services, putts, shots
-from routing.breaker import Breaker
-from routing.golf_models import AdviceGiven
+from routing import advice
+from routing.golf import golf_services, putts, shots
+from routing.golf.breaker import Breaker
+from routing.golf.golf_models import AdviceGiven
 from tests.factories import make_session
 from tests.routing.playing import COURSE, Golfer, at, codes, refused
 from tests.routing.standins import StandIn, answering, hangs, planned, problem, resets, solved

@@ -2,7 +2,7 @@
 
 import pytest
 
-from routing.breaker import Breaker, Open
+from routing.golf.breaker import Breaker, Open
 
 
 class Clock:

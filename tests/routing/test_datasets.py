@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from django.core.management import call_command
 
-from routing import datasets, synthetic
 from routing.errors import DatasetInvalid, DatasetNotFound, RegistryUnavailable
+from routing.golf import datasets, synthetic
 from routing.surface import Source
 from tests.routing.courses import PLANE, load, make_course, rewrite
 

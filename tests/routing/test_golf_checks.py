@@ -2,7 +2,7 @@
 
 import pytest
 
-from routing import golf_checks
+from routing.golf import golf_checks
 
 
 def findings() -> list[str | None]:

@@ -13,9 +13,9 @@ import redis
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
-from routing import datasets, golf_health, hole_store
-from routing.datasets import Registry
-from routing.golf_services import PUTT_SOLVER
+from routing.golf import datasets, golf_health, hole_store
+from routing.golf.datasets import Registry
+from routing.golf.golf_services import PUTT_SOLVER
 from tests.clients import Api
 from tests.processes import WebProcess, free_port
 from tests.routing.courses import load, make_course

@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from prometheus_client import REGISTRY
 
-from routing.breaker import Breaker
 from routing.downstream import Failure, Trace
-from routing.golf_services import PUTT_SOLVER, TEE_TO_GREEN
+from routing.golf.breaker import Breaker
+from routing.golf.golf_services import PUTT_SOLVER, TEE_TO_GREEN
 from tests.routing.standins import Answer, StandIn, answering, drips, hangs, http, planned, problem, resets, solved
 
 BODY = {

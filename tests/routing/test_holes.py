@@ -8,8 +8,8 @@ import pytest
 import time_machine
 from django.core.management import call_command
 
-from routing import hole_store
-from routing.golf_models import Hole, HoleState
+from routing.golf import hole_store
+from routing.golf.golf_models import Hole, HoleState
 from sessions_app import clock
 from sessions_app.models import Session
 from tests.clients import Api

@@ -4,9 +4,10 @@ import datetime as dt
 
 import pytest
 
-from routing import hysteresis, surface
+from routing import surface
 from routing.geometry import LocalPoint
-from routing.hysteresis import Damping, Memory, Sample
+from routing.golf import hysteresis
+from routing.golf.hysteresis import Damping, Memory, Sample
 from routing.surface import Candidate, Margins, Source, Surface
 from tests.routing import greens
 

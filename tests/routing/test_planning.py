@@ -7,13 +7,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from routing import hole_map, synthetic
 from routing.geometry import LocalPoint
-from routing.hole_map import HoleMap, Lie
-from routing.solvers import bag, lies, planning, strokes
-from routing.solvers.bag import Player
-from routing.solvers.lies import ORDER, Lies
-from routing.solvers.planning import Choice, Shot
+from routing.golf import hole_map, synthetic
+from routing.golf.hole_map import HoleMap, Lie
+from routing.golf.solvers import bag, lies, planning, strokes
+from routing.golf.solvers.bag import Player
+from routing.golf.solvers.lies import ORDER, Lies
+from routing.golf.solvers.planning import Choice, Shot
 
 PIN = LocalPoint(10, 8)
 GALE_MPS = 20 * 0.44704

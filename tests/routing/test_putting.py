@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from routing import datasets
 from routing.geometry import LocalPoint
-from routing.solvers import putting, relief, rolling
-from routing.solvers.putting import Code, Putt
+from routing.golf import datasets
+from routing.golf.solvers import putting, relief, rolling
+from routing.golf.solvers.putting import Code, Putt
 from tests.routing import putt_oracle
 from tests.routing.courses import load
 

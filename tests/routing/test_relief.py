@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from routing.solvers import relief
+from routing.golf.solvers import relief
 
 X, Y = np.meshgrid(np.arange(41) * 0.2, np.arange(31) * 0.2, indexing="ij")
 EVERYWHERE = np.ones(X.shape, dtype=bool)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from routing import shapes
+from routing.golf import shapes
 from sessions_app.errors import FieldErrors
 
 SHAPE = shapes.closed(

@@ -15,8 +15,8 @@ import pytest
 from django.conf import settings as django_settings
 from django.core.management import CommandError, call_command
 
-from routing import datasets, reference_putts, reference_shots
-from routing.solver_service import PLANNER, SOLVER, Service
+from routing.golf import datasets, reference_putts, reference_shots
+from routing.golf.solver_service import PLANNER, SOLVER, Service
 from tests.processes import free_port
 from tests.routing.courses import load, make_course
 from tests.routing.playing import COURSE, at, said

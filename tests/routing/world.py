@@ -15,9 +15,10 @@ import uvicorn
 from django.conf import settings
 
 from config.asgi import application
-from routing import chat, cluster_api, cluster_backend, local_backend, processes, reaper, supervisor, tending, workers
+from routing import chat
 from routing.models import Pod
-from routing.supervisor import Supervisor
+from routing.pod import cluster_api, cluster_backend, local_backend, processes, reaper, supervisor, tending, workers
+from routing.pod.supervisor import Supervisor
 from tests.factories import make_token
 from tests.processes import free_port
 from tests.routing.kube import Kube

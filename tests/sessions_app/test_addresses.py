@@ -1,10 +1,10 @@
-"""sessions_app/addresses.py against POD-8."""
+"""sessions_app/access/addresses.py against POD-8."""
 
 from typing import Any
 
 import pytest
 
-from sessions_app import addresses
+from sessions_app.access import addresses
 
 PROXIES = ["10.0.0.0/8", "fd00::/8"]
 

@@ -6,7 +6,8 @@ import json
 import pytest
 import time_machine
 
-from sessions_app import clock, logins
+from sessions_app import clock
+from sessions_app.access import logins
 from sessions_app.models import Login, Session, State
 from tests.commands import run
 from tests.factories import make_session, make_snapshot

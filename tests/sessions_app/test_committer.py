@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from sessions_app import committer, snapshots
+from sessions_app import snapshots
 from sessions_app.errors import DatabaseUnavailable, Internal, VersionConflict
-from sessions_app.operations import Operation
-from sessions_app.writes import MergePatch, Update, Write
+from sessions_app.state import committer
+from sessions_app.state.operations import Operation
+from sessions_app.state.writes import MergePatch, Update, Write
 from tests.factories import make_caller, make_snapshot
 
 

@@ -12,7 +12,7 @@ import pytest
 import time_machine
 from django.db import connection, transaction
 
-from sessions_app import chain, eventlog, events, ids, logtail, sessions
+from sessions_app import eventlog, events, ids, sessions
 from sessions_app.errors import (
     EventTooLarge,
     ForbiddenPayload,
@@ -22,6 +22,7 @@ from sessions_app.errors import (
     SessionAlreadyClosed,
     SessionDirMissing,
 )
+from sessions_app.log import chain, logtail
 from sessions_app.models import Session
 from tests.factories import make_caller, make_event, make_session
 from tests.logs import all_files, lines, log_path

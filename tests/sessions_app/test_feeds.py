@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessions_app.feeds import Feed, Order
+from sessions_app.fanout.feeds import Feed, Order
 from sessions_app.protocol import Frame, MessageType, Notice
 
 

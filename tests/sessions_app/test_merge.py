@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessions_app import merge
-from sessions_app.canonical import same
+from sessions_app.state import merge
+from sessions_app.state.canonical import same
 
 KEYS = st.sampled_from(["a", "b", "c", "x/y", "~"])
 LEAVES = st.sampled_from([0, 1, True, False, None, "t", [1], [True], []])

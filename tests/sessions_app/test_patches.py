@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessions_app import canonical, jsonpatching, patches
 from sessions_app.errors import (
     DomainError,
     InvalidPatch,
@@ -21,6 +20,7 @@ from sessions_app.errors import (
     TooDeep,
     UnknownOperation,
 )
+from sessions_app.state import canonical, jsonpatching, patches
 
 KEYS = st.sampled_from(["a", "b", "0", "~x", "y/z"])
 VALUES = st.recursive(

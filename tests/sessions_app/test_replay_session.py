@@ -6,7 +6,8 @@ import pytest
 from django.core.management import call_command
 from django.forms import model_to_dict
 
-from sessions_app import chain, eventlog, sessions
+from sessions_app import eventlog, sessions
+from sessions_app.log import chain
 from sessions_app.models import Session
 from tests.commands import run
 from tests.factories import make_caller, make_event, make_session

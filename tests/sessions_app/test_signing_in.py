@@ -13,7 +13,7 @@ from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import connection
 
-from sessions_app import logins
+from sessions_app.access import logins
 from sessions_app.models import RefreshTicket
 from tests.clients import Api
 from tests.factories import make_token

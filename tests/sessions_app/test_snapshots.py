@@ -7,7 +7,7 @@ import pytest
 import time_machine
 from django.db import connection
 
-from sessions_app import canonical, clock, documents, history, snapshots, statestore
+from sessions_app import clock, snapshots
 from sessions_app.errors import (
     IdempotencyKeyReused,
     OpIdReused,
@@ -17,10 +17,11 @@ from sessions_app.errors import (
     StateTooLarge,
     VersionConflict,
 )
-from sessions_app.idempotency import Answer, Repeat
 from sessions_app.models import IdempotentAnswer, Session, State, StateVersion
-from sessions_app.operations import Operation, Outcome
-from sessions_app.writes import KeyWrite, MergePatch, Replace, Resolve, Update, Write
+from sessions_app.state import canonical, documents, history, statestore
+from sessions_app.state.idempotency import Answer, Repeat
+from sessions_app.state.operations import Operation, Outcome
+from sessions_app.state.writes import KeyWrite, MergePatch, Replace, Resolve, Update, Write
 from tests.factories import make_caller, make_session, make_snapshot
 
 pytestmark = pytest.mark.django_db

@@ -10,8 +10,9 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError
 
-from sessions_app import broadcast, committer, statestore
+from sessions_app import broadcast
 from sessions_app.models import Session, StateVersion
+from sessions_app.state import committer, statestore
 from tests.clients import Api, RawApi
 from tests.factories import make_snapshot, make_token
 

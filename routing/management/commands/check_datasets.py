@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 
-from routing import datasets
+from routing.golf import datasets
 from sessions_app import commands
 
 

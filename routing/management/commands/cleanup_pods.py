@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from routing import reaper
+from routing.pod import reaper
 from sessions_app import commands
 
 COUNTED_AS = {"expire": "expired", "terminate": "terminated", "remove": "orphans", "repair": "repaired"}

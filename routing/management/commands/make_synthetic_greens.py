@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from routing import datasets, synthetic
+from routing.golf import datasets, synthetic
 from sessions_app import commands
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from routing.supervisor import Supervisor
+from routing.pod.supervisor import Supervisor
 from sessions_app import commands
 
 

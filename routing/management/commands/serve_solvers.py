@@ -11,8 +11,8 @@ import uvicorn
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from routing import datasets
-from routing.solver_service import PLANNER, SOLVER, Service
+from routing.golf import datasets
+from routing.golf.solver_service import PLANNER, SOLVER, Service
 from sessions_app import commands
 
 

@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from sessions_app import ids, logins, tokens
+from sessions_app import ids
+from sessions_app.access import logins, tokens
 
 LONGEST_TTL_S = 86400
 

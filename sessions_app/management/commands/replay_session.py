@@ -8,9 +8,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from sessions_app import commands, ids, repair
+from sessions_app import commands, ids
+from sessions_app.log import repair
+from sessions_app.log.repair import Report
 from sessions_app.models import Session
-from sessions_app.repair import Report
 
 Named = tuple[str, str]  # user_id, session_id
 

@@ -1,0 +1,35 @@
+"""What the tasks of one worker share: its name, its threads for the synchronous verbs, its HTTP client."""
+
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from channels.db import DatabaseSyncToAsync
+
+from routing.pod import podcalls
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+THREADS = 8  # fewer than DB_POOL_MAX: each may hold a connection
+
+
+class Hands:
+    """`await hands(verb, ...)` runs a verb in a thread and hands its database connection back afterwards."""
+
+    worker_id: uuid.UUID  # under which this process tends pods, once it is registered
+
+    def __init__(self, http: podcalls.Client) -> None:
+        self.http = http
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="pods")
+
+    async def __call__(self, verb: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run `verb`. Raises what it raises."""
+        crossed = DatabaseSyncToAsync(verb, thread_sensitive=False, executor=self._threads)
+        found: R = await crossed(*args, **kwargs)
+        return found
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown()

@@ -1,0 +1,55 @@
+"""Whether a session log is still what was written: its lines against the chain file and against the row."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from sessions_app.log import chain
+from sessions_app.log.logreader import Line
+from sessions_app.log.replay import Difference
+from sessions_app.models import Session
+
+
+def differences(lines: Sequence[Line], chain_path: Path, session: Session | None) -> Iterator[Difference]:
+    """The first altered, removed or inserted line, else what chain file or row do not vouch for.
+
+    Raises OSError if the chain file is there and cannot be read.
+    """
+    raw = [line.raw for line in lines if line.is_whole]
+    values = list(chain.values(raw))
+    entries = _entries(chain_path)
+    broken = next((n for n, (value, entry) in enumerate(zip(values, entries, strict=False)) if value != entry), None)
+    if broken is not None:
+        yield Difference("chain_broken", _what_happened(broken, raw, entries))
+    elif len(entries) > len(values):
+        yield Difference("chain_broken", f"line {len(values) + 1} removed: {len(entries)} lines were written")
+    elif len(entries) < len(values):
+        yield Difference("chain_short", f"the chain file ends after line {len(entries)}", fails=False)
+    if session is not None and broken is None:
+        yield from _against_row(values, session)
+
+
+def _entries(path: Path) -> list[str]:
+    try:
+        return path.read_text("ascii", "replace").split()
+    except FileNotFoundError:
+        return []
+
+
+def _what_happened(at: int, raw: Sequence[bytes], entries: Sequence[str]) -> str:
+    """Name the first line that is not what was written; `at` counts from 0."""
+    before = entries[at - 1] if at else chain.EMPTY
+    if at + 1 < len(raw) and chain.step(before, raw[at + 1]) == entries[at]:
+        return f"line {at + 1} inserted"
+    if len(raw) < len(entries):
+        return f"line {at + 1} removed"
+    return f"line {at + 1} altered"
+
+
+def _against_row(values: Sequence[str], session: Session) -> Iterator[Difference]:
+    vouched = session.log_lines
+    if vouched > len(values):
+        yield Difference("chain_broken", f"line {len(values) + 1} removed: the row vouches for {vouched} lines")
+    elif vouched and values[vouched - 1] != session.log_head:
+        yield Difference("chain_broken", f"a line up to line {vouched} is not the one the row vouches for")
+    elif len(values) > vouched:
+        yield Difference("line_unvouched", f"no committed act vouches for line {vouched + 1} and what follows")

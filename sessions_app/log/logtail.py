@@ -1,0 +1,98 @@
+"""What the recorder must know of a log before it appends: its end, its boundaries, its record ids, its chain value.
+
+Kept in memory per process and believed only while the file still has the inode and the size it was left with, so a line
+written by another process is read before the next append.
+"""
+
+import json
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from os import stat_result
+from pathlib import Path
+from threading import Lock
+
+from sessions_app.events import BOUNDARIES, Event
+from sessions_app.log import chain
+
+MOST_TAILS = 1024  # logs remembered per process; a forgotten one is read again
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """A start or end line that is already in the log."""
+
+    event: Event
+    recorded_at: str
+
+
+@dataclass(slots=True)
+class LogTail:
+    """The end of one log."""
+
+    inode: int
+    size: int = 0
+    lines: int = 0
+    head: str = chain.EMPTY
+    torn: bytes = b""  # the bytes after the last newline
+    recorded_at: str = ""
+    record_ids: dict[str, str] = field(default_factory=dict)  # record_id -> recorded_at of its first line
+    boundaries: dict[str, Boundary] = field(default_factory=dict)
+
+    def take(self, data: bytes, vouched_lines: int = 0) -> None:
+        """Read `data`, which follows what is known. Lines up to `vouched_lines` are in `head` already."""
+        self.size += len(data)
+        *lines, self.torn = (self.torn + data).split(b"\n")
+        for line in lines:
+            self.lines += 1
+            if self.lines > vouched_lines:
+                self.head = chain.step(self.head, line + b"\n")
+            self._learn(line)
+
+    def _learn(self, line: bytes) -> None:
+        try:
+            members = json.loads(line)
+            event, recorded_at = members["event"], members["recorded_at"]
+            kind, record_id = event["event"], event["record_id"]
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return  # an isolated fragment, or a line somebody spoiled: replay names it
+        self.recorded_at = max(self.recorded_at, str(recorded_at))
+        self.record_ids.setdefault(str(record_id), str(recorded_at))
+        if kind in BOUNDARIES:
+            self.boundaries.setdefault(kind, Boundary(event, str(recorded_at)))
+
+
+class LogTails:
+    """The tails this process remembers, the longest unused forgotten first. Each is used under its log's flock."""
+
+    def __init__(self) -> None:
+        self._tails: OrderedDict[Path, LogTail] = OrderedDict()
+        self._lock = Lock()
+
+    def current(self, path: Path, found: stat_result, *, vouched_lines: int, vouched_head: str) -> LogTail:
+        """The tail of the log as it stands on disk (`found`), starting from the row's word when nothing is remembered.
+
+        Raises OSError.
+        """
+        with self._lock:
+            tail = self._tails.pop(path, None)
+        if tail is None or tail.inode != found.st_ino or tail.size > found.st_size:
+            tail = LogTail(inode=found.st_ino, head=vouched_head)
+        else:
+            vouched_lines = 0
+        if tail.size < found.st_size:
+            with path.open("rb") as file:
+                file.seek(tail.size)
+                tail.take(file.read(found.st_size - tail.size), vouched_lines)
+        with self._lock:
+            self._tails[path] = tail
+            while len(self._tails) > MOST_TAILS:
+                self._tails.popitem(last=False)
+        return tail
+
+    def forget(self, path: Path) -> None:
+        """Read the log anew next time: what was just written is not certain."""
+        with self._lock:
+            self._tails.pop(path, None)
+
+
+tails = LogTails()

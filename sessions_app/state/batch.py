@@ -1,0 +1,187 @@
+"""What one transaction does with the writes of several callers (STA-62 to STA-64): lock, decide in memory, write once.
+
+The order of checks is that of STA-8, from the session's visibility on.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+import orjson
+from django.conf import settings
+from django.db import IntegrityError
+
+from sessions_app import clock, ids, sessions
+from sessions_app.errors import (
+    DomainError,
+    OpIdReused,
+    SessionAlreadyClosed,
+    SessionNotFound,
+    SnapshotExpired,
+    SnapshotNotFound,
+    VersionConflict,
+)
+from sessions_app.state import answers, documents, patches, preconditions, statestore
+from sessions_app.state.held import Held, Moment
+from sessions_app.state.idempotency import Memory
+from sessions_app.state.operations import Operation, Outcome
+from sessions_app.state.versions import Version
+from sessions_app.state.writes import Replace, Resolve
+
+ACTIVITY_NOTED_EVERY = dt.timedelta(seconds=5)  # SES-54
+
+
+class Batch:
+    """The sessions of a batch, locked until the transaction ends, and what is made of them."""
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        # Keys are locked before sessions, in every process, so that no two batches wait for each other.
+        self._memory = Memory((operation.repeat for operation in operations if operation.repeat), clock.now())
+        self._held = _load({operation.session_id for operation in operations})
+        at = clock.now()  # taken under the locks, so that times rise with versions
+        self._now = Moment(at, at + dt.timedelta(seconds=settings.SNAPSHOT_TTL_S))
+        self._made_by_op = _versions_by_op(operations)
+
+    def perform(self, operation: Operation) -> Outcome:
+        """Do one operation on what the earlier ones left. Raises DomainError; the session is then as before."""
+        held = self._visible(operation)
+        if answer := self._memory.recall(operation.repeat):
+            return Outcome(operation=operation, answer=answer)
+        if version := self._made_before(operation):
+            return Outcome(operation=operation, version=version, duplicate=True)
+        held = _writable(held, operation, self._now.at)
+        if operation.precondition is not preconditions.NONE:
+            operation.precondition.check(held.etag)
+        outcome = _resolve(held, operation, self._now) or _write(held, operation, self._now)
+        try:
+            self._accept(held, outcome)
+        except IntegrityError:
+            # Another process has just opened the session this write was to open: now there is one to lock.
+            self._held |= _load({operation.session_id})
+            if operation.session_id not in self._held:
+                raise
+            return self.perform(operation)
+        return outcome
+
+    def save(self) -> None:
+        """Write the new versions, states and kept answers."""
+        held = [one for one in self._held.values() if one.made]
+        if held:
+            idle_since = self._now.at - ACTIVITY_NOTED_EVERY
+            statestore.write(held, self._now, touched=[h.session_id for h in held if h.last_activity_at < idle_since])
+        self._memory.save()
+
+    def remember(self) -> None:
+        """Keep the new documents in memory; call it once the transaction has committed."""
+        for held in self._held.values():
+            documents.remember(held.session_id, held.document)
+
+    def _visible(self, operation: Operation) -> Held:
+        held = self._held.get(operation.session_id)
+        if held is None:
+            opens = isinstance(operation.write, Replace) and ids.is_canonical_uuid(operation.session_id)
+            if not opens or operation.user_id is None:
+                raise SessionNotFound
+            return Held.unopened(operation.session_id, operation.user_id, self._now.at)
+        if operation.user_id not in (None, held.user_id) or not operation.by.may_act_for(held.user_id):
+            raise SessionNotFound
+        return held
+
+    def _made_before(self, operation: Operation) -> Version | None:
+        if operation.op_id is None:
+            return None
+        version = self._made_by_op.get((operation.session_id, operation.device_id, operation.op_id))
+        if version is not None and version.op_digest != operation.write.digest:
+            raise OpIdReused
+        return version
+
+    def _accept(self, held: Held, outcome: Outcome) -> None:
+        operation = outcome.operation
+        if held.is_unopened:
+            sessions.open_implicitly(
+                session_id=held.session_id, user_id=held.user_id, by=operation.by, via=operation.write.source,
+                performer_id=operation.performer(held.user_id), device_id=operation.device_id,
+            )  # fmt: skip
+            held.is_unopened = False
+        self._held[held.session_id] = held
+        if operation.op_id and outcome.version:
+            self._made_by_op[held.session_id, operation.device_id, operation.op_id] = outcome.version
+        if operation.repeat:
+            self._memory.keep(operation.repeat, answers.of(outcome))
+
+
+def _load(session_ids: set[str]) -> dict[str, Held]:
+    """The sessions that exist, locked, with their states."""
+    known = {session_id: documents.find(session_id) for session_id in sorted(session_ids)}
+    checksums = [document.checksum if document else None for document in known.values()]
+    sessions_found, states = statestore.lock(list(known), checksums)
+    state_of = {state.session_id: state for state in states}
+    return {s.session_id: Held.of(s, state_of.get(s.session_id), known[s.session_id]) for s in sessions_found}
+
+
+def _versions_by_op(operations: Iterable[Operation]) -> dict[tuple[str, str | None, str | None], Version]:
+    keys = {(op.session_id, op.device_id, op.op_id) for op in operations if op.op_id and op.device_id}
+    if not keys:
+        return {}
+    return {(v.session_id, v.device_id, v.op_id): v for v in statestore.versions_by_op(sorted(keys))}
+
+
+def _writable(held: Held, operation: Operation, at: dt.datetime) -> Held:
+    """The state the operation meets. Raises SnapshotNotFound, SessionAlreadyClosed, SnapshotExpired."""
+    if held.state is None and isinstance(operation.write, Resolve):
+        raise SnapshotNotFound
+    if not held.is_active:
+        raise SessionAlreadyClosed
+    if not held.has_expired(at):
+        return held
+    if not operation.write.revives:
+        raise SnapshotExpired
+    return held.anew()
+
+
+def _resolve(held: Held, operation: Operation, now: Moment) -> Outcome | None:
+    """The outcome of a resolution; None for any other write."""
+    write = operation.write
+    if not isinstance(write, Resolve):
+        return None
+    base = held.document_at(write.seen_version) if write.seen_version else None
+    result, resolution = write.resolve(held.document, base)
+    changes = result.checksum != held.document.checksum
+    version = held.append(operation, patches.between(held.document, result), now) if changes else None
+    return Outcome(
+        operation=operation, snapshot=held.snapshot, version=version, resolution=resolution, base_known=base is not None
+    )
+
+
+def _write(held: Held, operation: Operation, now: Moment) -> Outcome:
+    """The outcome of any write but a resolution. Raises VersionConflict, and what the write's own change() raises."""
+    write = operation.write
+    if not write.fits(held.version):
+        if held.state and isinstance(write, Replace) and write.restates(held.version, held.document.checksum):
+            return Outcome(operation=operation, snapshot=held.snapshot)
+        raise _conflict(held, operation)
+    version = held.append(operation, write.change(held.document), now)
+    return Outcome(operation=operation, snapshot=held.snapshot, version=version)
+
+
+def _conflict(held: Held, operation: Operation) -> VersionConflict:
+    """The difference between the version that was met and the one the client had in mind (STA-33)."""
+    write = operation.write
+    base = None if write.base_version is None else held.document_at(write.base_version)
+    try:
+        if base is None:
+            keys = write.effective(held.document)
+        else:
+            keys = write.touched(held.document) & base.differing(held.document)
+    except DomainError:
+        keys = set()  # a value that no version could have taken
+    return VersionConflict(
+        write.misfit.format(write.client_version, held.version),
+        conflict={
+            "server_version": held.version,
+            "client_version": write.client_version,
+            "epoch": held.epoch,
+            "server_state": orjson.Fragment(held.document.canonical),
+            "server_checksum": held.document.checksum,
+            "conflicting_keys": sorted(keys),
+        },
+    )

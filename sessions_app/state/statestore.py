@@ -1,0 +1,250 @@
+"""Door to the rows of states (STA-62): a batch is locked and read in one round trip and written in another.
+
+Plain SQL: the ORM has no words for locking, reading and writing many rows by arrays.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import orjson
+import psycopg
+from django.db import connection
+
+from sessions_app.state import columns
+from sessions_app.state.columns import Column, bigints, blobs, texts, timestamps
+from sessions_app.state.versions import Snapshot, Version, oldest_kept, unpacked
+
+if TYPE_CHECKING:
+    from sessions_app.state.held import Held, Moment
+
+# One order of locks in every process: by session id.
+_LOCK = """
+SELECT session_id, user_id, status, last_activity_at FROM sessions_app_session
+WHERE session_id = ANY(%s) ORDER BY session_id FOR NO KEY UPDATE"""
+
+# A statement of its own, because it has to see what those committed who held the locks before us. A state whose
+# checksum the process knows already is not sent again.
+_LOAD = """
+SELECT s.session_id, s.epoch::text, s.version, s.checksum, s.device_id, s.app_version, s.created_at, s.updated_at,
+       s.expires_at, s.size_bytes, length(s.data), CASE WHEN s.checksum = known.checksum THEN NULL ELSE s.data END
+FROM unnest(%s, %s) AS known(session_id, checksum)
+JOIN sessions_app_state s ON s.session_id = known.session_id"""
+
+# The one question of all readers.
+READ = """
+SELECT p.session_id, p.user_id, s.epoch::text, s.version, s.checksum, s.device_id, s.app_version, s.created_at,
+       s.updated_at, s.expires_at, s.size_bytes, length(s.data), s.data
+FROM sessions_app_session p LEFT JOIN sessions_app_state s USING (session_id)
+WHERE p.session_id = ANY(%s)"""
+
+_BY_OP = """
+SELECT session_id, epoch::text, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
+       deleted_keys, previous, checksum, size_bytes, created_at
+FROM sessions_app_stateversion
+WHERE (session_id, device_id, op_id) IN (SELECT * FROM unnest(%s, %s, %s))"""
+
+# One set of rows for both: each is a version for the log; those with `data` are the newest of their session and change
+# its state as well. All that a batch writes has one time.
+_WRITE = """
+WITH made AS (
+    SELECT * FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) AS made(
+        session_id, epoch, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
+        deleted_keys, previous, checksum, size_bytes, data, begun_at)
+), logged AS (
+    INSERT INTO sessions_app_stateversion (
+        session_id, epoch, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
+        deleted_keys, previous, checksum, size_bytes, created_at)
+    SELECT session_id, epoch::uuid, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
+           deleted_keys::jsonb, previous, checksum, size_bytes, %s
+    FROM made
+)
+UPDATE sessions_app_state s
+SET epoch = made.epoch::uuid, version = made.version, data = made.data, size_bytes = made.size_bytes,
+    checksum = made.checksum, device_id = made.device_id, app_version = made.app_version, created_at = made.begun_at,
+    updated_at = %s, expires_at = %s, expires_on = %s
+FROM made
+WHERE s.session_id = made.session_id AND made.data IS NOT NULL"""
+
+_INSERT = """
+INSERT INTO sessions_app_state (
+    session_id, epoch, version, data, size_bytes, checksum, device_id, app_version, created_at, updated_at, expires_at,
+    expires_on)
+SELECT session_id, epoch::uuid, version, data, size_bytes, checksum, device_id, app_version, begun_at, %s, %s, %s
+FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s) AS made(
+    session_id, epoch, version, data, size_bytes, checksum, device_id, app_version, begun_at)"""
+
+# What an earlier epoch left behind, and versions older than the history that is kept.
+_FORGET = """
+DELETE FROM sessions_app_stateversion l
+USING unnest(%s, %s, %s) AS v(session_id, epoch, oldest)
+WHERE l.session_id = v.session_id AND (l.epoch <> v.epoch::uuid OR l.version < v.oldest)"""
+
+_TOUCH = "UPDATE sessions_app_session SET last_activity_at = %s WHERE session_id = ANY(%s)"
+
+FORGET_EVERY: Final = 64  # versions; history is longer than promised by less than this many rows
+
+
+class LockedSession(NamedTuple):
+    """What a write has to know of a session, whose row is locked until the transaction ends."""
+
+    session_id: str
+    user_id: str
+    status: str
+    last_activity_at: dt.datetime
+
+
+class LoadedState(NamedTuple):
+    """A state as it is stored; `data` is None where the caller's checksum was right."""
+
+    session_id: str
+    epoch: str
+    version: int
+    checksum: str
+    device_id: str | None
+    app_version: str | None
+    created_at: dt.datetime
+    updated_at: dt.datetime
+    expires_at: dt.datetime
+    size_bytes: int
+    stored_bytes: int
+    data: bytes | None
+
+    def snapshot(self, user_id: str, canonical: bytes) -> Snapshot:
+        """The state as readers get it."""
+        return Snapshot(
+            session_id=self.session_id,
+            user_id=user_id,
+            canonical=canonical,
+            version=self.version,
+            epoch=self.epoch,
+            checksum=self.checksum,
+            device_id=self.device_id,
+            app_version=self.app_version,
+            created_at=self.created_at,
+            last_updated=self.updated_at,
+            expires_at=self.expires_at,
+            stored_bytes=self.stored_bytes,
+        )
+
+
+def lock(session_ids: Sequence[str], checksums: Sequence[str | None]) -> tuple[list[LockedSession], list[LoadedState]]:
+    """Lock the sessions that exist, in order, and read their states as they are under the lock.
+
+    `checksums` are what the process holds for each session, None for nothing.
+    """
+    with _pipeline() as cursor:
+        names = texts(session_ids)
+        locked = cursor().execute(_LOCK, [names], binary=True)
+        loaded = cursor().execute(_LOAD, [names, texts(checksums)], binary=True)
+    return [LockedSession(*row) for row in locked], [LoadedState(*row) for row in loaded]
+
+
+def read(session_id: str) -> "Found | None":
+    """The session and its state as last committed, without a lock; None if there is no such session."""
+    with _pipeline() as cursor:
+        row = cursor().execute(READ, [texts([session_id])], binary=True).fetchone()
+    return found(row) if row else None
+
+
+class Found(NamedTuple):
+    """A session that exists, and its state if it has one."""
+
+    user_id: str
+    snapshot: Snapshot | None
+
+
+def found(row: Sequence[Any]) -> Found:
+    """What a row of READ says."""
+    session_id, user_id, epoch, *rest = row
+    if epoch is None:
+        return Found(user_id, None)
+    state = LoadedState(session_id, epoch, *rest)
+    return Found(user_id, state.snapshot(user_id, unpacked(state.data or b"", state.size_bytes)))
+
+
+def versions_by_op(ops: Sequence[tuple[str, str, str]]) -> list[Version]:
+    """The versions that (session, device, op_id) have made."""
+    with _pipeline() as cursor:
+        rows = cursor().execute(_BY_OP, [texts(column) for column in zip(*ops, strict=True)], binary=True)
+    return [Version(*row) for row in rows]
+
+
+def write(changed: Sequence["Held"], now: "Moment", *, touched: Sequence[str]) -> None:
+    """Append what was made to the operation log and bring the states up to it, in one round trip."""
+    inserted = [held for held in changed if not held.is_stored]
+    forgetting = [held for held in changed if held.made[0].version == 1 or _crosses(held.made)]
+    times = [*now, now.expires_at.date()]
+    with _pipeline() as cursor:
+        cursor().execute(_WRITE, [*_made(changed), now.at, *times])
+        if inserted:
+            cursor().execute(_INSERT, [*times, *_states(inserted)])
+        if forgetting:
+            cursor().execute(_FORGET, _kept(forgetting))
+        if touched:
+            cursor().execute(_TOUCH, [now.at, texts(touched)])
+
+
+def _crosses(made: Sequence[Version]) -> bool:
+    """Whether one of the versions is a multiple of FORGET_EVERY."""
+    return made[-1].version // FORGET_EVERY > (made[0].version - 1) // FORGET_EVERY
+
+
+def _made(changed: Sequence["Held"]) -> list[Column]:
+    versions = [version for held in changed for version in held.made]
+    newest = {id(held.made[-1]): held for held in changed}
+    states = [newest.get(id(version)) for version in versions]
+    return [
+        texts([v.session_id for v in versions]),
+        texts([v.epoch for v in versions]),
+        bigints([v.version for v in versions]),
+        texts([v.source for v in versions]),
+        texts([v.device_id for v in versions]),
+        texts([v.app_version for v in versions]),
+        texts([v.performer_id for v in versions]),
+        texts([v.op_id for v in versions]),
+        blobs([v.op_digest for v in versions]),
+        blobs([v.changes for v in versions]),
+        texts([orjson.dumps(v.deleted_keys).decode() for v in versions]),
+        blobs([v.previous for v in versions]),
+        texts([v.checksum for v in versions]),
+        bigints([v.size_bytes for v in versions]),
+        blobs([held.data if held else None for held in states]),
+        timestamps([held.state.created_at if held and held.state else None for held in states]),
+    ]
+
+
+def _states(changed: Sequence["Held"]) -> list[Column]:
+    snapshots = [held.state for held in changed if isinstance(held.state, Snapshot)]
+    return [
+        texts([s.session_id for s in snapshots]),
+        texts([s.epoch for s in snapshots]),
+        bigints([s.version for s in snapshots]),
+        blobs([held.data for held in changed]),
+        bigints([len(s.canonical) for s in snapshots]),
+        texts([s.checksum for s in snapshots]),
+        texts([s.device_id for s in snapshots]),
+        texts([s.app_version for s in snapshots]),
+        timestamps([s.created_at for s in snapshots]),
+    ]
+
+
+def _kept(changed: Sequence["Held"]) -> list[Column]:
+    last = [held.made[-1] for held in changed]
+    return [
+        texts([v.session_id for v in last]),
+        texts([v.epoch for v in last]),
+        bigints([oldest_kept(v.version) for v in last]),
+    ]
+
+
+@contextmanager
+def _pipeline() -> Iterator[Callable[[], psycopg.Cursor[Any]]]:
+    """A source of cursors whose statements leave together and are prepared once per connection."""
+    connection.ensure_connection()
+    raw = connection.connection
+    raw.prepare_threshold = 0
+    columns.register(raw)
+    with connection.wrap_database_errors, raw.pipeline():
+        yield lambda: psycopg.Cursor(raw)
