@@ -1,0 +1,103 @@
+"""Folding the log gives the rows, for every durable verb; a verb that nobody placed here fails the build.
+
+A durable verb is a function that opens a transaction. It either leaves a line in the session's log, and then
+`replay_session` must agree after it, or it stands in WITHOUT_A_LINE with the reason why the log is silent about it.
+"""
+
+import ast
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from gestures import features, layout
+from gestures.features import Extracted
+from gestures.moves import Open
+from sessions_app import cleanup, clock, ids, recorder, sessions
+from sessions_app.models import Session
+from tests.commands import run
+from tests.factories import make_caller, make_event, make_service, make_session
+from tests.logs import events
+
+pytestmark = pytest.mark.django_db
+
+APPS = ("sessions_app", "devices", "gestures", "routing")
+
+WITHOUT_A_LINE = {
+    "sessions_app/logins.py": "signing in belongs to a person, not to a session",
+    "sessions_app/snapshots.py": "versions have an operation log of their own; a session they open has its start",
+    "sessions_app/repair.py": "examining writes only what replay_session itself asks for",
+    "gestures/slots.py": "a slot is a lease and dies with its holder",
+}
+
+
+def _end(session: Session) -> None:
+    sessions.end(session.session_id, user_id=session.user_id, performer_id="carer02", by=make_caller())
+
+
+def _expire(session: Session) -> None:
+    Session.objects.update(last_activity_at="2020-01-01T00:00:00Z")
+    assert [closing.act for closing in cleanup.close_idle()] == ["closed"]
+
+
+def _capture(session: Session) -> None:
+    at = clock.parse("2026-03-02T09:20:00.000Z")
+    opened = Open(
+        record_id=ids.new_record_id(), user_id="u1", session_id=session.session_id, performer_id="u1",
+        timestamp_start=at, fps_target=15, width=640, height=480,
+    )  # fmt: skip
+    rows = bytes(2 * layout.DIMS * 4)
+    end = at + dt.timedelta(seconds=2)
+    features.store(Extracted(opened, timestamp_end=end, rows=rows, layout="holistic_landmarks_v1", captured_bytes=9))
+
+
+# Each verb acts on an active session of u1; `start` and `open_implicitly` have acted when the session was made.
+VERBS: dict[str, Callable[[Session], Any]] = {
+    "sessions_app/sessions.py:start": lambda session: None,
+    "sessions_app/sessions.py:open_implicitly": lambda session: make_session("u2", exclusive=False),
+    "sessions_app/sessions.py:end": _end,
+    "sessions_app/cleanup.py:_close_one": _expire,
+    "gestures/features.py:store": _capture,
+    "sessions_app/recorder.py:append": lambda session: recorder.append(make_event(session), by=make_service()),
+}
+
+
+def transactional() -> list[str]:
+    """Every function of the product that opens a transaction and is no helper of one listed."""
+    root = Path(settings.BASE_DIR)
+    found = []
+    for app in APPS:
+        for path in sorted((root / app).rglob("*.py")):
+            for node in ast.parse(path.read_text()).body:
+                if isinstance(node, ast.FunctionDef) and "transaction.atomic" in ast.unparse(node):
+                    found.append(f"{path.relative_to(root)}:{node.name}")
+    return found
+
+
+def test_every_durable_verb_is_placed():
+    inner = {"sessions_app/sessions.py:_insert", "gestures/features.py:_record"}  # savepoints inside others
+    placed = set(VERBS) | inner
+    assert [verb for verb in transactional() if verb not in placed and verb.split(":")[0] not in WITHOUT_A_LINE] == []
+
+
+def test_every_placed_verb_exists():
+    assert set(VERBS) - set(transactional()) == set()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_after_the_verb_the_log_agrees_with_the_rows(verb):
+    session = make_session()
+    VERBS[verb](session)
+    code, out = run("replay_session", "--all")
+    assert (code, [line.split()[0] for line in out]) == (0, ["ok"] * len(out)), out
+    assert out
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if not verb.endswith((":start", ":open_implicitly"))])
+def test_the_verb_leaves_a_line(verb):
+    session = make_session()
+    VERBS[verb](session)
+    assert len(events("u1", session.session_id)) > 1
