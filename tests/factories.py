@@ -18,6 +18,11 @@ def make_caller(user_id: str = "u1", *roles: str) -> Caller:
     return Caller(user_id=user_id, roles=frozenset(roles or ("user",)))
 
 
+def make_service(name: str = "notes") -> Caller:
+    """A caller with an API key."""
+    return Caller(roles=frozenset({"service"}), service=name)
+
+
 def make_token(user_id: str = "u1", roles: Iterable[str] = ("user",), **claims: Any) -> str:
     """An access token."""
     return str(tokens.issue(user_id, roles=roles, **claims)["access_token"])
