@@ -13,6 +13,7 @@ from django.core.management import call_command
 
 from routing import inbox
 from routing.models import ChatMessage, Pod
+from tests.commands import run
 from tests.logs import events
 from tests.routing.world import QUICK, World, until
 
@@ -33,6 +34,8 @@ def world(request: Any, tmp_path: Path, settings: Any, monkeypatch: Any) -> Iter
         yield found
     finally:
         found.close()
+    code, out = run("replay_session", "--all")
+    assert code == 0, out
 
 
 def test_first_chat_wakes_and_the_next_is_answered_at_once(world: World) -> None:
