@@ -136,6 +136,8 @@ env = Env(**SCHEMA)
 
 def _read(name: str) -> Any:
     """The value of one knob. Raises ImproperlyConfigured naming it when it does not parse (baton.E006)."""
+    if (name.startswith("RATE_") or name.endswith("_RATE")) and os.environ.get(name) == "":
+        return ""  # the one setting whose emptiness says something: no limit (OPS-47)
     try:
         return env(name)
     except Exception as error:
