@@ -118,7 +118,7 @@ def _reads(port: int, peer: str, seconds: float, rounds: int) -> None:
 
 def _latencies(port: int, seconds: float) -> None:
     sessions, token = _sessions(CLIENTS, size_bytes=2048), _token()
-    state = _state(2048)
+    resolved, state = _sessions(CLIENTS, size_bytes=2048), _state(2048)
 
     def write(connection: int, number: int) -> bytes:
         body = {"session_id": sessions[connection], "user_id": USER, "state_data": {**state, "progress": number}}
@@ -128,7 +128,7 @@ def _latencies(port: int, seconds: float) -> None:
         return httpload.request("GET", f"/session/{sessions[connection]}", token)
 
     def resolve(connection: int, number: int) -> bytes:
-        body = {"session_id": sessions[connection], "client_version": 1, "client_state": {"progress": number}}
+        body = {"session_id": resolved[connection], "client_version": number + 1, "client_state": {"progress": number}}
         data = json.dumps({**body, "resolution_strategy": "merge"}).encode()
         return httpload.request("POST", "/session/conflict/resolve", token, data)
 

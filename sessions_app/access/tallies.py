@@ -7,6 +7,7 @@ counted within SEND_EVERY_S; by that much a limit may be overrun, and no request
 import asyncio
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -81,7 +82,7 @@ def _send(loop: asyncio.AbstractEventLoop) -> None:
     for window in unsent:
         window.unsent = 0
     if unsent:
-        loop.run_in_executor(None, _add, loop, unsent, counts)
+        loop.run_in_executor(_teller, _add, loop, unsent, counts)
 
 
 def _add(loop: asyncio.AbstractEventLoop, windows: Sequence[_Window], counts: Sequence[int]) -> None:
@@ -106,5 +107,6 @@ def _take_home(windows: Sequence[_Window], totals: Sequence[int]) -> None:
         window.count = total + window.unsent
 
 
+_teller = ThreadPoolExecutor(1, thread_name_prefix="tallies")  # one thread: Django's cache keeps its connection there
 _windows: dict[tuple[str, str], _Window] = {}
 _sending: set[asyncio.AbstractEventLoop] = set()

@@ -72,18 +72,17 @@ def between(session_id: str, epoch: str, after: int, upto: int) -> list[Version]
 
 def rewound(document: Document, log: Iterable[Version]) -> Document:
     """The state before `log` (oldest first) made it `document`: each key as its first change found it."""
-    members: dict[str, bytes] = {}
+    found: dict[str, Any] = {}
     absent: set[str] = set()
     for version in log:
-        before = canonical.stored(version.previous).members
+        before = version.before
         for key in [*version.changed, *version.deleted_keys]:
-            if key in members or key in absent:
-                continue
             if key in before:
-                members[key] = before[key]
-            else:
+                if key not in absent:
+                    found.setdefault(key, before[key])
+            elif key not in found:
                 absent.add(key)
-    return document.replacing(members, absent)
+    return document.replacing(canonical.encoded_members(found), absent)
 
 
 def _document_at(current: Snapshot, version: int) -> Document:
