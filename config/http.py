@@ -31,6 +31,9 @@ _FIXED = (
     ("cross-origin-opener-policy", "same-origin"),
 )
 
+# Asked every few seconds by whatever watches the process; a line each would bury the rest.
+PROBES = ("/livez", "/readyz", "/health")
+
 log = structlog.get_logger("http")
 
 
@@ -61,7 +64,8 @@ def outermost(app: App) -> App:
                 raise  # too late to say so in another way than by breaking off
             await _answer_defect(sending)
         finally:
-            log.info(
+            tell = log.debug if scope["path"] in PROBES else log.info
+            tell(
                 "request.finished",
                 method=scope["method"],
                 route=scope.get("route", ""),

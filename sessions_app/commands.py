@@ -1,5 +1,6 @@
 """What our management commands have in common (OPS-62): exit codes, --json, progress bars, SIGTERM between items."""
 
+import logging
 import signal
 import sys
 import threading
@@ -23,6 +24,7 @@ class Command(BaseCommand, ABC):
     """Base of our commands: `run(**options)` does the work and returns the exit code."""
 
     stopping = False
+    serves = False  # a long-running process, whose log lines belong on stdout (OPS-50)
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The options every command has."""
@@ -35,6 +37,8 @@ class Command(BaseCommand, ABC):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Django's hook: run, and turn the outcome into the exit code."""
+        if not self.serves:
+            _keep_stdout_clean()
         self._progress = not options["no_progress"] and sys.stderr.isatty()
         previous = signal.signal(signal.SIGTERM, self._stop) if _is_main_thread() else None
         try:
@@ -88,6 +92,13 @@ class BadCall(CommandError):
 
     def __init__(self, text: str) -> None:
         super().__init__(text, returncode=BAD_CALL)
+
+
+def _keep_stdout_clean() -> None:
+    """What a command prints is its answer; log lines go to stderr (OPS-62)."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stdout:
+            handler.setStream(sys.stderr)
 
 
 def _is_main_thread() -> bool:

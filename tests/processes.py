@@ -19,7 +19,7 @@ class WebProcess:
     def __init__(self, **env: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.env = {**os.environ, **_same_stores(), "SERVER_ADDR": f"127.0.0.1:{self.port}", **env}
+        self.env = {**os.environ, **same_stores(), "SERVER_ADDR": f"127.0.0.1:{self.port}", **env}
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "WebProcess":
@@ -66,7 +66,7 @@ class WebProcess:
                 self.process.stdout.close()
 
 
-def _same_stores() -> dict[str, str]:
+def same_stores() -> dict[str, str]:
     """What a process needs to share this test's database, Redis and roots."""
     database = connection.settings_dict
     secret = f":{database['PASSWORD']}" if database["PASSWORD"] else ""

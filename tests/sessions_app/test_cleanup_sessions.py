@@ -2,9 +2,13 @@
 
 import datetime as dt
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 import time_machine
+from django.conf import settings
 
 from sessions_app import clock
 from sessions_app.access import logins
@@ -12,6 +16,7 @@ from sessions_app.models import Login, Session, State
 from tests.commands import run
 from tests.factories import make_session, make_snapshot
 from tests.logs import events, log_path
+from tests.processes import same_stores
 
 pytestmark = pytest.mark.django_db
 
@@ -88,3 +93,18 @@ def test_what_is_kept_only_for_a_time_is_erased(settings):
     assert any(line.startswith("erased") and line.endswith("logins") for line in out)
     assert not State.objects.filter(session_id=snapshot.session_id).exists()
     assert not Login.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_log_lines_do_not_mix_with_the_answer():
+    """OPS-62: stdout holds JSON and nothing else, whatever is logged meanwhile."""
+    session = idle(make_session("u1"), 90000)
+    path = log_path("u1", session.session_id)
+    path.parent.rename(path.parent.with_name("elsewhere"))  # the closing fails, which is logged
+    ran = subprocess.run(
+        [sys.executable, "manage.py", "cleanup_sessions", "--json"],
+        cwd=settings.BASE_DIR, env={**os.environ, **same_stores()}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert ran.returncode == 1, ran.stderr
+    assert [json.loads(line) for line in ran.stdout.splitlines()][1] == {"closed": 0, "failed": 1, "active": 1}
+    assert "eventlog.append_failed" in ran.stderr or "session.close_failed" in ran.stderr

@@ -14,6 +14,7 @@ from sessions_app import commands
 
 class Command(commands.Command):
     help = "Serve landmark extraction at the address of EXTRACTOR_URL until SIGTERM."
+    serves = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Where to listen."""

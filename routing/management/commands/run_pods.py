@@ -12,6 +12,7 @@ from sessions_app import commands
 
 class Command(commands.Command):
     help = "Tend pods until SIGTERM."
+    serves = True
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The options of POD-53."""

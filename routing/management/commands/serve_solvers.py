@@ -18,6 +18,7 @@ from sessions_app import commands
 
 class Command(commands.Command):
     help = "Serve the reference putt solver and shot planner."
+    serves = True
     requires_system_checks: list[str] = []  # neither hosts nor tokens play a part here
 
     def add_arguments(self, parser: CommandParser) -> None:
