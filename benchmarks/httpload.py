@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import uvloop
 
@@ -51,7 +52,7 @@ async def _all(port: int, make: Make, connections: int, load: Load) -> None:
     loop, end = asyncio.get_running_loop(), time.perf_counter() + load.seconds
     ended = [loop.create_future() for _ in range(connections)]
     for number, future in enumerate(ended):
-        await loop.create_connection(lambda n=number, f=future: _Client(n, make, load, end, f), "127.0.0.1", port)
+        await loop.create_connection(partial(_Client, number, make, load, end, future), "127.0.0.1", port)
     await asyncio.gather(*ended)
 
 

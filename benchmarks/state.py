@@ -65,10 +65,11 @@ def _durable(seconds: float, rounds: int) -> None:
 
 async def _verbs(sessions: list[str], seconds: float) -> float:
     """Incremental updates per second through the committer, each session's next one after its ack."""
-    from sessions_app import broadcast, committer
-    from sessions_app.auth import Caller
-    from sessions_app.operations import Operation
-    from sessions_app.writes import Update
+    from sessions_app import broadcast
+    from sessions_app.access.auth import Caller
+    from sessions_app.state import committer
+    from sessions_app.state.operations import Operation
+    from sessions_app.state.writes import Update
 
     broadcast.start()
     caller, end = Caller(user_id=USER), time.perf_counter() + seconds
@@ -141,9 +142,9 @@ def _latencies(port: int, seconds: float) -> None:
 def _sessions(count: int, size_bytes: int = 520) -> list[str]:
     """New sessions with a state of that size each."""
     from sessions_app import snapshots
-    from sessions_app.auth import Caller
-    from sessions_app.operations import Operation, Outcome
-    from sessions_app.writes import Replace
+    from sessions_app.access.auth import Caller
+    from sessions_app.state.operations import Operation, Outcome
+    from sessions_app.state.writes import Replace
 
     ids, by, state = [str(uuid.uuid4()) for _ in range(count)], Caller(user_id=USER), _state(size_bytes)
     made = snapshots.commit([Operation(session_id=i, by=by, write=Replace(state), user_id=USER) for i in ids])
@@ -159,7 +160,7 @@ def _state(size_bytes: int) -> dict[str, Any]:
 
 
 def _token() -> str:
-    from sessions_app import tokens
+    from sessions_app.access import tokens
 
     return str(tokens.issue(USER)["access_token"])
 

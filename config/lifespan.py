@@ -7,8 +7,8 @@ from typing import Any
 import structlog
 
 from gestures import extractor
-from sessions_app import broadcast, reader
-from sessions_app.state import committer
+from sessions_app import broadcast
+from sessions_app.state import committer, reader
 
 log = structlog.get_logger(__name__)
 

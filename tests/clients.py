@@ -9,7 +9,7 @@ from typing import Any
 from django.test import Client
 
 from config.asgi import application
-from sessions_app import reader
+from sessions_app.state import reader
 
 
 class Api:

@@ -12,7 +12,7 @@ import structlog
 from channels.db import database_sync_to_async
 from django.db import DatabaseError
 
-from sessions_app import ids, jsonwire, reader, snapshots
+from sessions_app import ids, jsonwire, snapshots
 from sessions_app.access import auth, limits, revocations, tallies
 from sessions_app.access.auth import Caller
 from sessions_app.errors import (
@@ -24,7 +24,7 @@ from sessions_app.errors import (
     UnsupportedMedia,
 )
 from sessions_app.http import problems
-from sessions_app.state import answers, committer, history, state_requests
+from sessions_app.state import answers, committer, history, reader, state_requests
 from sessions_app.state.operations import Operation
 from sessions_app.state.state_requests import Call
 
