@@ -17,6 +17,7 @@ from devices.errors import TooManyUnauthenticated
 from devices.limits import Allowance, Deadlines
 from devices.reception import Reception, here
 from sessions_app import drain
+from sessions_app.access import addresses
 from sessions_app.errors import (
     DomainError,
     Draining,
@@ -42,7 +43,7 @@ async def device_socket(scope: Scope, receive: Receive, send: Send) -> None:
     """One connection from its handshake to its end."""
     await receive()  # websocket.connect
     reception = here()
-    address = (scope.get("client") or ("", 0))[0]
+    address = addresses.of_scope(scope)
     try:
         codec, echoed = _admissible(scope, reception, address)
     except DomainError as error:

@@ -54,7 +54,8 @@ async def _enter_session(one: Connection, here: Reception, admitted: Admission, 
         raise
     one.info = says
     here.authenticated(one, admitted.caller)
-    feed.place(*standing.position)
+    if not feed.order.is_known or len(feed.members) == 1:
+        feed.place(*standing.position)  # otherwise frames before that may still be under way to the others
     recovered = wanted is not None and standing.missing is not None
     one.answer(_success(one, admitted, standing.position, recovered=recovered), message.correlation_id)
     if wanted is not None:

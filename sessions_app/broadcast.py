@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from django.db import transaction
 
-from sessions_app import redisdoor
+from sessions_app import faults, redisdoor
 from sessions_app.access import revocations
 from sessions_app.access.revocations import Revoked
 from sessions_app.errors import RedisUnavailable
@@ -96,6 +96,7 @@ def versions_committed(outcomes: "Sequence[Outcome]") -> None:
 
     Each is an Outcome with a version; the connection that its operation names as origin gets its copy as the ack.
     """
+    faults.reach("state.before_tell")
     for outcome in outcomes:
         assert outcome.version is not None
         frame = frames.of_version(outcome.version, outcome.snapshot, origin=outcome.operation.origin)

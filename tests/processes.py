@@ -23,7 +23,9 @@ class WebProcess:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> "WebProcess":
-        """Start it and wait until it answers."""
+        """Start it, again if need be, and wait until it answers."""
+        if self.process is not None and self.process.stdout is not None:
+            self.process.stdout.close()
         command = [sys.executable, "-m", "config.server"]
         self.process = subprocess.Popen(
             command, cwd=settings.BASE_DIR, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT

@@ -34,7 +34,7 @@ class Device:
         self.success: Frame = {}  # what AUTH_SUCCESS said
         self.session_id = ""
         self._numbers = itertools.count(1)
-        self._kept: list[Frame] = []
+        self.kept: list[Frame] = []
 
     def auth(self, token: str, device_id: str, *, session_id: str | None = None, **payload: Any) -> Frame:
         """AUTH; the answer, be it a success or a failure."""
@@ -61,7 +61,7 @@ class Device:
 
     def next(self, within_s: float = PATIENCE_S) -> Frame:
         """The next frame. Raises TimeoutError, ConnectionClosed."""
-        return self._kept.pop(0) if self._kept else json.loads(self.socket.recv(within_s))
+        return self.kept.pop(0) if self.kept else json.loads(self.socket.recv(within_s))
 
     def next_of(self, type_: int, within_s: float = PATIENCE_S) -> Frame:
         """The next frame of a type; others stay for later."""
@@ -69,16 +69,16 @@ class Device:
 
     def until(self, wanted: Any, within_s: float = PATIENCE_S) -> Frame:
         """The first frame that is wanted; others stay for later."""
-        for index, frame in enumerate(self._kept):
+        for index, frame in enumerate(self.kept):
             if wanted(frame):
-                return self._kept.pop(index)
+                return self.kept.pop(index)
         while not wanted(frame := json.loads(self.socket.recv(within_s))):
-            self._kept.append(frame)
+            self.kept.append(frame)
         return frame
 
     def quiet(self, for_s: float = 0.3) -> list[Frame]:
         """Whatever comes within a while, and has come before."""
-        frames, self._kept = self._kept, []
+        frames, self.kept = self.kept, []
         try:
             while True:
                 frames.append(json.loads(self.socket.recv(for_s)))
@@ -89,7 +89,7 @@ class Device:
         """Read until the server closes; its code."""
         try:
             while True:
-                self._kept.append(json.loads(self.socket.recv(within_s)))
+                self.kept.append(json.loads(self.socket.recv(within_s)))
         except ConnectionClosed as closed:
             return closed.rcvd.code if closed.rcvd else 1006
 

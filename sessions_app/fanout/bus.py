@@ -1,14 +1,16 @@
 """Door to Redis pub/sub: what the web processes tell each other (STA-66). At most once, and never waited for.
 
-One connection subscribes, one publishes; commands of one turn of the loop travel together. While Redis is away nothing
-is kept: the names of what could not be published are handed back when it returns, and so is the need to look again.
+One connection subscribes, one publishes; commands of one turn of the loop travel together. What was committed before a
+break of the publishing connection is sent again once; while Redis stays away nothing is kept but the names of what
+could not be told.
 """
 
 import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import redis
@@ -29,33 +31,32 @@ _AWAY = (redis.RedisError, OSError, asyncio.TimeoutError)
 log = structlog.get_logger(__name__)
 
 Receiver = Callable[[str, bytes], None]
+Command = tuple[str, str, bytes | int]  # with a key, or a channel, and a value
 
 
 class Bus:
-    """The process's two connections to Redis. Everything but `run` is called on the loop and returns at once."""
+    """The process's two connections to Redis. What is no coroutine is called on the loop and returns at once."""
 
-    def __init__(self, *, receive: Receiver, returned: Callable[[set[str]], None]) -> None:
-        """`receive` gets channel and body; `returned` the channels whose messages were lost while Redis was away."""
-        self._receive, self._returned = receive, returned
+    def __init__(self, *, receive: Receiver, missed: Callable[[], None], lost: Callable[[set[str]], None]) -> None:
+        """`receive` gets channel and body. After a break `missed` says that others may have told something meanwhile,
+        `lost` names the channels on which this process could not."""
+        self._receive, self._missed, self._tell_lost = receive, missed, lost
         self._channels: set[str] = set()
         self._asked: list[tuple[str, str]] = []  # SUBSCRIBE and UNSUBSCRIBE of this turn
-        self._confirming: dict[str, list[asyncio.Future[None]]] = {}
-        self._unsent: list[tuple[str, str, bytes | int]] = []
+        self._unconfirmed: Counter[str] = Counter()  # subscriptions asked for and not confirmed yet
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._unsent: list[Command] = []
         self._lost: set[str] = set()
+        self._is_away = False  # the last attempt to connect for publishing has failed
         self._wake = asyncio.Event()
         self._subscriber: Any = None
         self._heard_at = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
-    @property
-    def is_connected(self) -> bool:
-        """Whether messages of other processes arrive."""
-        return self._subscriber is not None
-
     def start(self) -> None:
         """Connect, and go on connecting."""
         loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._subscribing()), loop.create_task(self._publishing())]
+        self._tasks = [loop.create_task(self._keep(self._subscribing)), loop.create_task(self._keep(self._publishing))]
 
     async def stop(self) -> None:
         """Let go of Redis; what is still unsent gets a moment."""
@@ -69,7 +70,7 @@ class Bus:
 
     def publish(self, channel: str, body: bytes) -> None:
         """Send soon, after what was published before."""
-        if len(self._unsent) >= MAX_UNSENT:
+        if self._is_away or len(self._unsent) >= MAX_UNSENT:
             self._lost.add(channel)
         else:
             self.send("PUBLISH", channel, body)
@@ -90,20 +91,21 @@ class Bus:
         self._ask("UNSUBSCRIBE", channel)
 
     async def subscribed(self, channel: str, *, within_s: float = 1.0) -> None:
-        """Wait until Redis has confirmed the latest subscription to `channel`; with Redis away, do not wait."""
-        if not self.is_connected:
+        """Wait until Redis has confirmed the subscription to `channel`; with Redis away, do not wait."""
+        if self._subscriber is None or not self._unconfirmed[channel]:
             return
         confirmed = asyncio.get_running_loop().create_future()
-        self._confirming.setdefault(channel, []).append(confirmed)
+        self._waiting.setdefault(channel, []).append(confirmed)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(confirmed, within_s)
 
     def _ask(self, command: str, channel: str) -> None:
-        if not self.is_connected:
+        if self._subscriber is None:
             return
         if not self._asked:
             asyncio.get_running_loop().call_soon(self._send_asked)
         self._asked.append((command, channel))
+        self._unconfirmed[channel] += command == "SUBSCRIBE"
 
     def _send_asked(self) -> None:
         asked, self._asked = self._asked, []
@@ -111,87 +113,96 @@ class Bus:
             # Written, not awaited: the buffer of a connection that only subscribes does not fill up.
             self._subscriber._writer.writelines(self._subscriber.pack_commands(asked))
 
-    async def _subscribing(self) -> None:
+    async def _keep(self, work: Callable[[Any], Awaitable[None]]) -> None:
+        """Do `work` on a connection, and again on a new one whenever that breaks."""
         failures = 0
         while True:
-            connection = _connection()
+            connection, connected = _connection(), False
             try:
                 await connection.connect()
-                self._take_over(connection)
-                failures = 0
-                await asyncio.gather(self._reading(connection), self._pinging(connection))
+                connected = True
+                await work(connection)
             except _AWAY as error:
-                log.warning("bus.subscriber_lost", error=str(error))
+                log.warning("bus.connection_lost", work=work.__name__, error=str(error))
+            except Exception:
+                log.exception("bus.defect", work=work.__name__)
             finally:
-                self._let_go()
                 await connection.disconnect(nowait=True)
+            failures = 0 if connected else failures + 1
+            if failures:
+                self._give_up_unsent()
             await asyncio.sleep(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
-            failures += 1
 
-    def _take_over(self, connection: Any) -> None:
+    async def _subscribing(self, connection: Any) -> None:
         self._subscriber, self._heard_at = connection, time.monotonic()
+        self._unconfirmed = Counter(self._channels)
         self._asked = [("SUBSCRIBE", channel) for channel in self._channels]
         self._send_asked()
         log.info("bus.subscribed", channels=len(self._channels))
-        lost, self._lost = self._lost, set()
-        self._returned(lost)
+        self._missed()
+        pinging = asyncio.get_running_loop().create_task(self._pinging(connection))
+        try:
+            while True:
+                self._take(await connection.read_response(timeout=math.inf))
+        finally:
+            pinging.cancel()
+            self._subscriber = None
+            for channel in list(self._waiting):
+                self._confirm(channel)
 
-    def _let_go(self) -> None:
-        self._subscriber = None
-        for waiting in self._confirming.values():
-            for confirmed in waiting:
-                if not confirmed.done():
-                    confirmed.set_result(None)
-        self._confirming.clear()
+    def _take(self, answer: list[bytes]) -> None:
+        self._heard_at = time.monotonic()
+        if answer[0] == b"message":
+            self._receive(answer[1].decode(), answer[2])
+        elif answer[0] == b"subscribe":
+            channel = answer[1].decode()
+            self._unconfirmed[channel] -= 1
+            if self._unconfirmed[channel] <= 0:
+                del self._unconfirmed[channel]
+                self._confirm(channel)
 
-    async def _reading(self, connection: Any) -> None:
-        while True:
-            kind, channel, body = (await connection.read_response(timeout=math.inf))[:3]
-            self._heard_at = time.monotonic()
-            if kind == b"message":
-                self._receive(channel.decode(), body)
-            elif kind == b"subscribe":
-                for confirmed in self._confirming.pop(channel.decode(), ()):
-                    if not confirmed.done():
-                        confirmed.set_result(None)
+    def _confirm(self, channel: str) -> None:
+        for confirmed in self._waiting.pop(channel, ()):
+            if not confirmed.done():
+                confirmed.set_result(None)
 
     async def _pinging(self, connection: Any) -> None:
         while True:
             await asyncio.sleep(_PING_S)
             if time.monotonic() - self._heard_at > _SILENT_S:
-                raise redis.ConnectionError("Redis has fallen silent")
+                log.warning("bus.silent")
+                await connection.disconnect(nowait=True)  # which ends the reading
+                return
             await connection.send_packed_command(connection.pack_command("PING"), check_health=False)
 
-    async def _publishing(self) -> None:
-        failures = 0
+    async def _publishing(self, connection: Any) -> None:
+        self._is_away = False
+        lost, self._lost = self._lost, set()
+        if lost:
+            self._tell_lost(lost)
         while True:
-            connection = _connection()
+            self._wake.clear()
+            if not self._unsent:
+                await self._wake.wait()
+            batch, self._unsent = self._unsent, []
             try:
-                await connection.connect()
-                failures = 0
-                while True:
-                    await self._publish_next(connection)
-            except _AWAY as error:
-                log.warning("bus.publisher_lost", error=str(error))
-            finally:
-                await connection.disconnect(nowait=True)
-            await asyncio.sleep(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
-            failures += 1
+                await self._send_all(connection, batch)
+            except BaseException:
+                self._unsent = batch + self._unsent
+                raise
 
-    async def _publish_next(self, connection: Any) -> None:
-        """Send everything that is waiting; the next batch gathers meanwhile."""
-        self._wake.clear()
-        if not self._unsent:
-            await self._wake.wait()
-        batch, self._unsent = self._unsent, []
-        try:
-            arguments = [argument for command in batch for argument in command]
-            command = connection.pack_command("EVAL", _ALL, 0, *arguments)
-            await connection.send_packed_command(command, check_health=False)
-            await connection.read_response(timeout=5.0)
-        except BaseException:
-            self._lost.update(key for command, key, _ in batch if command == "PUBLISH")
-            raise
+    @staticmethod
+    async def _send_all(connection: Any, batch: list[Command]) -> None:
+        arguments = [argument for command in batch for argument in command]
+        command = connection.pack_command("EVAL", _ALL, 0, *arguments)
+        await connection.send_packed_command(command, check_health=False)
+        await connection.read_response(timeout=5.0)
+
+    def _give_up_unsent(self) -> None:
+        """Redis does not come back at once: remember only where something was lost."""
+        self._is_away = True
+        self._lost.update(key for command, key, _ in self._unsent if command == "PUBLISH")
+        self._unsent = []
 
 
 def _connection() -> Any:

@@ -54,7 +54,7 @@ class Hub:
         self.noticed: list[Callable[[Notice], None]] = []  # who acts on notices
         self.expect: Callable[[Feed], None] = lambda feed: None  # a frame waits for others (gaps.py)
         self.look: Callable[[list[Feed]], None] = lambda feeds: None  # frames may be missing (gaps.py)
-        self.bus = Bus(receive=self._received, returned=self._returned)
+        self.bus = Bus(receive=self._received, missed=self._missed, lost=self._lost)
         self._thread = threading.get_ident()
         self._inbox: deque[tuple[str, Item]] = deque()
         self._emptying = False
@@ -164,13 +164,15 @@ class Hub:
             self.bus.send("RPUSH", sender, count)
             self.bus.send("EXPIRE", sender, 60)
 
-    def _returned(self, lost: set[str]) -> None:
-        """Redis is back: what was committed meanwhile is to be looked up, here and by whoever missed our frames."""
-        for missed in lost:
-            audience = missed.split(":", 2)[2]
-            if audience.startswith("session:"):
-                self.bus.publish(missed, encode(audience, Notice(LOOK_AGAIN, {})))
+    def _missed(self) -> None:
         self.look(list(self.feeds.values()))
+
+    def _lost(self, channels: set[str]) -> None:
+        """Frames could not be published: whoever serves the sessions shall look them up."""
+        for name in channels:
+            audience = name.split(":", 2)[2]
+            if audience.startswith("session:"):
+                self.bus.publish(name, encode(audience, Notice(LOOK_AGAIN, {})))
 
 
 def session(session_id: str) -> str:

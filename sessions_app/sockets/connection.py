@@ -146,9 +146,12 @@ class Connection:
 
     def _deliver_state(self, frame: Frame) -> None:
         correlation_id = self._acknowledged(frame)
-        if frame.epoch != self.epoch or frame.seq > self.seq:
+        follows = self.seq + 1 if frame.epoch == self.epoch else 1
+        if frame.seq == follows:
             self.epoch, self.seq = frame.epoch, frame.seq
             self._write(frame, correlation_id, is_state=True)
+        elif frame.seq > follows:
+            self.resync()  # no client is ever shown a gap (L4)
 
     def _is_for_me(self, frame: Frame) -> bool:
         """A joining device is not told of itself (DEV-29); some frames are for one device alone."""

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from sessions_app.state import committer
 from tests.factories import make_token
 from tests.processes import WebProcess
 from tests.sockets import Device
@@ -22,14 +23,21 @@ def rows(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """The test database, emptied when the module is done."""
     with django_db_blocker.unblock():
         yield
+        committer.stop()
         call_command("flush", "--no-input", verbosity=0)
 
 
 @pytest.fixture(scope="module")
-def web(rows: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WebProcess]:
-    """One web process on the test database."""
+def web_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The settings of the module's web processes; a module may have others."""
     root = str(tmp_path_factory.mktemp("roots"))
-    with WebProcess(LOG_ROOT=root, DATA_ROOT=root, LOG_LEVEL="ERROR", RATE_STATE="", RATE_HANDOFF="") as process:
+    return {"LOG_ROOT": root, "DATA_ROOT": root, "LOG_LEVEL": "ERROR", "RATE_STATE": "", "RATE_HANDOFF": ""}
+
+
+@pytest.fixture(scope="module")
+def web(rows: None, web_env: dict[str, str]) -> Iterator[WebProcess]:
+    """One web process on the test database."""
+    with WebProcess(**web_env) as process:
         yield process
 
 

@@ -1,0 +1,193 @@
+"""Two web processes on one Redis of their own, which die and come back (STA-66, DEV-25 to DEV-33, L1 to L7)."""
+
+import signal
+import subprocess
+import time
+
+import httpx
+import pytest
+import redis
+
+from launcher import redis as embedded
+from sessions_app.access import logins
+from tests.factories import make_token
+from tests.processes import WebProcess, free_port
+
+HEARTBEAT, SNAPSHOT, UPDATE, LEFT, LIST = 1, 4, 5, 11, 12
+
+
+class RedisServer:
+    """A Redis that can be killed and started again at the same place."""
+
+    def __init__(self, folder):
+        self.folder, self.port = folder, free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.start()
+
+    def start(self):
+        command = embedded.command(self.folder, self.port)
+        self.process = subprocess.Popen(command.argv, env=command.env, cwd=self.folder, stdout=subprocess.DEVNULL)
+        client = redis.Redis.from_url(self.url)
+        while True:
+            try:
+                client.ping()
+                return
+            except redis.ConnectionError:
+                time.sleep(0.02)
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="module")
+def memory(tmp_path_factory):
+    """The Redis of this module."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def web_env(web_env, memory):
+    return web_env | {"REDIS_URL": memory.url}
+
+
+@pytest.fixture(scope="module")
+def other(rows, web_env):
+    """The second web process."""
+    with WebProcess(**web_env) as process:
+        yield process
+
+
+def updates(one, count):
+    """The next so many STATE_UPDATE frames."""
+    return [one.next_of(UPDATE, 15)["payload"] for _ in range(count)]
+
+
+def test_frames_cross(device, other):
+    """DEV-29, DEV-43, DEV-52: presence and state of one session in two processes."""
+    phone, tablet = device("phone"), device("tablet", url=other.url)
+    assert phone.next_of(10)["payload"]["device"]["device_id"] == "tablet"
+
+    ack = phone.set("a", 1)["payload"]
+    back = tablet.set("b", 2)["payload"]
+
+    assert (updates(tablet, 1), updates(phone, 1)) == ([ack], [back])
+    assert [one["device_id"] for one in tablet.call(LIST)["payload"]["devices"]] == ["phone", "tablet"]
+
+
+def test_writes_from_both_sides(device, other):
+    """L1, L4, L5: every device sees each version once, in order, whoever wrote it where."""
+    phone, tablet, watch = device("phone"), device("tablet", url=other.url), device("watch", url=other.url)
+    for number in range(30):
+        phone.send(UPDATE, {"key": "p", "value": number})
+        tablet.send(UPDATE, {"key": "t", "value": number})
+
+    seen = [updates(one, 60) for one in (phone, tablet, watch)]
+
+    assert [payload["seq"] for payload in seen[0]] == list(range(1, 61))
+    assert seen[0] == seen[1] == seen[2]
+
+
+def test_newer_connection_elsewhere(device, other):
+    """DEV-32: the older socket closes 4409, and nobody is told of a leave or a join."""
+    watcher, old = device("watcher"), device("phone")
+    watcher.next_of(10)
+    new = device("phone", url=other.url)
+
+    assert old.close_code() == 4409
+    assert watcher.quiet() == []
+    assert new.call(LIST)["payload"]["count"] == 2
+
+
+def test_delete_and_revoke_reach_the_other_process(web, device, visitor, other, user):
+    """DEV-25, DEV-54."""
+    device("phone")
+    tablet = device("tablet", url=other.url)
+    pair = logins.begin(user)
+    watch = visitor(other.url)
+    watch.auth(pair["access_token"], "watch")
+    owner = f"Bearer {make_token(user)}"
+    httpx.delete(f"{web.url}/session/{tablet.session_id}/device/tablet", headers={"Authorization": owner})
+    web.post("/auth/revoke", {}, Authorization=f"Bearer {pair['access_token']}")
+
+    assert (tablet.close_code(), watch.close_code()) == (4410, 4412)
+
+
+def test_redis_dies_and_returns(device, other, memory):
+    """STA-66, DEV-33: acks go on; what was missed comes when Redis is back, in order; presence is rebuilt."""
+    phone, tablet = device("phone"), device("tablet", url=other.url)
+    phone.set("n", 0)
+    memory.kill()
+    acks = [phone.set("n", number)["payload"]["seq"] for number in range(1, 4)]
+    assert phone.call(LIST)["payload"]["devices"][0]["device_id"] == "phone"
+    memory.start()
+
+    assert acks == [2, 3, 4]
+    assert [payload["seq"] for payload in updates(tablet, 4)] == [1, 2, 3, 4]
+    until = time.monotonic() + 30
+    while phone.call(LIST)["payload"]["count"] != 2 and time.monotonic() < until:
+        time.sleep(0.2)
+    assert phone.call(LIST)["payload"]["count"] == 2
+    assert [frame["type"] for frame in tablet.quiet()] == []
+
+
+def test_redis_forgets_everything(device, other, memory):
+    """DEV-33: FLUSHALL in mid-flight; nobody joins or leaves, and writes go on."""
+    phone, tablet = device("phone"), device("tablet", url=other.url)
+    phone.next_of(10)
+    redis.Redis.from_url(memory.url).flushall()
+    phone.set("a", 1)
+    updates(tablet, 1)
+    until = time.monotonic() + 30
+    while phone.call(LIST)["payload"]["count"] != 2 and time.monotonic() < until:
+        time.sleep(0.2)
+
+    assert phone.call(LIST)["payload"]["count"] == 2
+    assert phone.quiet() == tablet.quiet() == []
+
+
+def test_process_dies_between_commit_and_telling(device, web_env, other, user):
+    """L3, L4: the version stands; a client that asks learns of it, and so do those that only wait."""
+    with WebProcess(**web_env, BATON_FAULT="state.before_tell") as dying:
+        tablet, watch = device("tablet", url=other.url), device("watch", url=other.url)
+        phone = device("phone", url=dying.url)
+        phone.send(UPDATE, {"key": "a", "value": 1, "op_id": "op-1"})
+        assert phone.close_code() == 1006
+
+    tablet.call(HEARTBEAT, {"last_seq": 0})
+    assert tablet.next_of(SNAPSHOT)["payload"]["state_data"] == {"a": 1}
+    assert updates(watch, 1)[0]["seq"] == 1
+    again = device("phone", url=other.url).set("a", 1, op_id="op-1")["payload"]
+    assert (again["seq"], again["duplicate"]) == (1, True)
+
+
+def test_drain(device, web_env, other, user):
+    """DEV-69: told, then closed 1012; what was sent before is done and acked; devices keep their grace."""
+    with WebProcess(**web_env) as leaving:
+        watcher, phone = device("watcher", url=other.url), device("phone", url=leaving.url)
+        process = leaving.process
+        assert process is not None
+        process.send_signal(signal.SIGTERM)
+        acked = phone.set("a", 1)["payload"]["seq"]
+        restart = phone.next_of(13)["payload"]["type"]
+        code = phone.close_code()
+        process.wait(20)
+
+    assert (acked, restart, code) == (1, "server_restart", 1012)
+    assert [frame["type"] for frame in watcher.quiet()] == [10, UPDATE]
+    assert watcher.call(LIST)["payload"]["count"] == 2
+
+
+@pytest.mark.soak
+def test_process_dies_with_its_devices(device, web_env, other):
+    """DEV-28, L7: a device whose process was killed leaves once, when its lease has run out."""
+    short = {**web_env, "PRESENCE_TTL_S": "3"}
+    watcher = device("watcher", url=other.url)
+    with WebProcess(**short) as dying:
+        device("phone", url=dying.url)
+        dying.kill()
+
+    assert watcher.next_of(LEFT, 20)["payload"] == {"device_id": "phone", "reason": "timeout"}
+    assert [frame["type"] for frame in watcher.quiet(11)] == [10]
