@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from gestures import errors, limits, moves, protocol
@@ -10,7 +11,10 @@ from gestures.multipart import Begin, Cutter, Data, Malformed, Piece, boundary_o
 from gestures.protocol import Upload
 from sessions_app.errors import BodyTooLarge, DomainError, UnsupportedMedia
 
-SWALLOW_S = 5.0  # how long a refused client may go on sending before it is answered; many look at no answer until then
+# A refused client that goes on sending would not see the answer, so it may: for so long in all, or until it pauses.
+SWALLOW_S = 5.0
+PAUSE_S = 0.3
+CHUNKS_AHEAD = 16  # read before they are wanted: what a client sent before it left must not be lost with it (GES-25)
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
@@ -20,13 +24,22 @@ class ClientLeft(Exception):
 
 
 class Body:
-    """One request's body. `is_whole` once its last byte is here."""
+    """One request's body, read a little ahead. `is_whole` once its last byte has been taken."""
 
     def __init__(self, receive: Receive, headers: Mapping[str, str]) -> None:
         self.is_whole = False
         self.size_bytes = 0
         self._receive, self._headers = receive, headers
         self._pieces: deque[Piece] = deque()
+        self._messages: asyncio.Queue[Mapping[str, Any]] = asyncio.Queue(CHUNKS_AHEAD)
+        self._reading: asyncio.Task[None] | None = None
+        if headers.get("expect", "").lower() != "100-continue":  # then the first read would invite the body
+            self._read_ahead()
+
+    def close(self) -> None:
+        """Read no more."""
+        if self._reading is not None:
+            self._reading.cancel()
 
     async def meta(self) -> Upload:
         """What the upload declares.
@@ -53,15 +66,13 @@ class Body:
             yield moves.Failed(refusal)
 
     async def swallow(self) -> None:
-        """Read on without looking, for a little while: a client that is still sending would not see the answer."""
-        if self.size_bytes == 0 and self._headers.get("expect", "").lower() == "100-continue":
-            return  # it waits to be told that it may send, and is told instead that it need not
-        try:
+        """Read on without looking, for a little while."""
+        if self._reading is None:
+            return  # the client waits to be told that it may send, and is told instead that it need not
+        with suppress(TimeoutError, ClientLeft, DomainError):
             async with asyncio.timeout(SWALLOW_S):
                 while not self.is_whole:
-                    await self._chunk()
-        except (TimeoutError, ClientLeft, DomainError):
-            return
+                    await asyncio.wait_for(self._chunk(), PAUSE_S)
 
     async def _told(self, declared: Upload) -> AsyncIterator[moves.Event]:
         for meta in declared.metas:
@@ -120,7 +131,9 @@ class Body:
         return self._pieces.popleft()
 
     async def _chunk(self) -> bytes:
-        message = await self._receive()
+        if self._reading is None:
+            self._read_ahead()
+        message = await self._messages.get()
         if message["type"] == "http.disconnect":
             raise ClientLeft
         data: bytes = message.get("body", b"")
@@ -129,6 +142,16 @@ class Body:
         if self.size_bytes > limits.MAX_UPLOAD_BYTES:
             raise errors.LimitTotalBytesExceeded(f"a request of more than {limits.MAX_UPLOAD_BYTES} bytes")
         return data
+
+    def _read_ahead(self) -> None:
+        self._reading = asyncio.get_running_loop().create_task(self._read())
+
+    async def _read(self) -> None:
+        while True:
+            message = await self._receive()
+            await self._messages.put(message)
+            if message["type"] == "http.disconnect":
+                return
 
 
 def _is_part(piece: Piece | None, name: str, content_type: str) -> bool:

@@ -109,6 +109,7 @@ class Worker(asyncio.SubprocessProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """asyncio's hook: the process is gone and its pipes are read out. Only its own capture, if any, suffers."""
         was, self.state = self.state, State.DEAD
+        self.end()
         if self._watchdog:
             self._watchdog.cancel()
         if was is State.TAKEN:
@@ -118,7 +119,7 @@ class Worker(asyncio.SubprocessProtocol):
         self._keeper.buried(self, was)
 
     def end(self) -> None:
-        """Let the process end by itself: its pipe is closed."""
+        """Close the pipes; a process that still runs is killed."""
         if self._transport:
             self._transport.close()
 

@@ -1,7 +1,7 @@
 """`/ws/capture` (GES section 2): receives, feeds the capture's machine, sends. It knows no rule of captures."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -97,13 +97,10 @@ class Socket:
         await self._put(conductor, {"type": "websocket.send", "text": jsonwire.dumps(message).decode()})
 
     async def _put(self, conductor: Conductor, message: Mapping[str, Any]) -> None:
-        """Send, unless the client is gone: that it is, `read` tells in its turn."""
-        if not conductor.capture.connected:
-            return
-        try:
-            await self._send(message)
-        except (OSError, RuntimeError):
-            conductor.post(moves.Disconnected())
+        """Send. If the client is gone, `read` tells so in its turn: what it sent before it left still counts."""
+        if conductor.capture.connected:
+            with suppress(OSError, RuntimeError):
+                await self._send(message)
 
 
 async def _caller(headers: Mapping[str, str]) -> Caller | None:

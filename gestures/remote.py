@@ -21,6 +21,7 @@ from gestures.pool import READY_WAIT_S, Pool
 CONNECT_S = 3.0
 OPEN_S = 5.0  # how long the server waits for the proof
 IDLE_S = 60.0  # then for the next message; a live capture is never silent that long (GES-4), a dead host is for ever
+PROBE_S = 15.0  # how often a web process looks whether its extractor is there, for /readyz (GES-36)
 ATTEMPTS = 2  # GES-29: one further worker may be tried while no frame was forwarded
 
 log = structlog.get_logger(__name__)
@@ -37,42 +38,70 @@ class Remote:
     def __init__(self, *, host: str, port: int, key: bytes) -> None:
         self.broken: str | None = None
         self._host, self._port, self._key = host, port, key
+        self._probing: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Nothing is kept ready on this side."""
+        """Nothing is kept ready on this side; only whether somebody is there is asked now and then."""
+        self._probing = asyncio.get_running_loop().create_task(self._probe())
 
     async def reserve(self, width: int, height: int, heard: Heard) -> Channel:
         """Connect, prove the key, wait for a worker. Raises ExtractorBusy, ExtractorUnavailable."""
-        for attempt in range(ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
                 async with asyncio.timeout(CONNECT_S + READY_WAIT_S):
                     return await self._reserve(width, height, heard)
             except (OSError, TimeoutError, framing.Broken) as error:
-                self.broken = f"{type(error).__name__}: {error}"
-                log.warning("extractor.unreachable", attempt=attempt + 1, error=self.broken)
+                self._found(error)
         raise ExtractorUnavailable("The extractor cannot be reached.")
 
     async def stop(self) -> None:
         """Each connection ends with its capture."""
+        if self._probing is not None:
+            self._probing.cancel()
 
     def counts(self) -> dict[str, int]:
         """Not known on this side."""
         return {}
 
     async def _reserve(self, width: int, height: int, heard: Heard) -> Channel:
-        connecting = asyncio.get_running_loop().create_connection(Visit, self._host, self._port)
-        _, visit = await asyncio.wait_for(connecting, CONNECT_S)
+        visit, nonce = await self._visit()
         try:
-            nonce = str((await visit.answer())["nonce"])
             opening = framing.document(width=width, height=height, proof=proof(self._key, nonce))
             visit.send(framing.pack(Kind.OPEN, opening))
             visit.layout = str((await visit.answer())["layout"])
         except BaseException:
             visit.release()
             raise
-        self.broken = None
+        self._found(None)
         visit.hear_with(heard)
         return visit
+
+    async def _visit(self) -> tuple["Visit", str]:
+        """A connection whose server has greeted, and its nonce."""
+        async with asyncio.timeout(CONNECT_S):
+            _, visit = await asyncio.get_running_loop().create_connection(Visit, self._host, self._port)
+            try:
+                return visit, str((await visit.answer())["nonce"])
+            except BaseException:
+                visit.release()
+                raise
+
+    async def _probe(self) -> None:
+        while True:
+            try:
+                visit, _ = await self._visit()
+                visit.release()
+                self._found(None)
+            except (OSError, TimeoutError, framing.Broken, ExtractorUnavailable) as error:
+                self._found(error)
+            await asyncio.sleep(PROBE_S)
+
+    def _found(self, error: Exception | None) -> None:
+        """Note whether the extractor is there; only a change is worth a line."""
+        broken = f"{type(error).__name__}: {error}" if error else None
+        if (broken is None) != (self.broken is None):
+            log.warning("extractor.unreachable" if broken else "extractor.reached", error=broken)
+        self.broken = broken
 
 
 class Visit(asyncio.Protocol):
@@ -94,6 +123,8 @@ class Visit(asyncio.Protocol):
             return members
         if members.get("error_code") == "extractor_busy":
             raise ExtractorBusy
+        if members.get("error_code") == "extractor_failed":
+            raise framing.Broken("the extractor hung up: is EXTRACTOR_KEY the same on both sides?")
         raise ExtractorUnavailable(str(members.get("detail", "")))
 
     def hear_with(self, heard: Heard) -> None:

@@ -45,9 +45,12 @@ class Running:
 
     async def _watch_for_leaving(self) -> None:
         """While there are captures: one timer for all of them, not one each."""
-        while self._posts and not drain.is_draining():
-            await asyncio.sleep(POLL_S)
-        self._tell(moves.Leaving())
+        if not drain.is_draining():
+            while not drain.is_draining():
+                await asyncio.sleep(POLL_S)
+                if not self._posts:
+                    return
+            self._tell(moves.Leaving())
         await asyncio.sleep(limits.SHUTDOWN_S - POLL_S)
         self._tell(moves.Leaving(at_once=True))
 

@@ -32,10 +32,16 @@ class AuthIn(WireSerializer):
     token = Text(least=1, most=4096)
 
 
-class AnnotationIn(WireSerializer):
-    """What the gesture is meant to say."""
+class Annotation(WireField):
+    """What the gesture is meant to say: an object with the single member `intent`."""
 
-    intent = Text(least=1, most=128, required=False)
+    def read(self, value: Any) -> dict[str, Any]:
+        """The annotation; an intent of null counts as absent."""
+        if not isinstance(value, dict) or not value.keys() <= {"intent"}:
+            raise ValueError("must be an object with the single member intent")
+        if value.get("intent") is not None:
+            Text(least=1, most=128).read(value["intent"])
+        return value
 
 
 class HeaderIn(WireSerializer):
@@ -93,7 +99,7 @@ class OpenIn(WireSerializer):
     source = OneOf("ui", required=False)  # type: ignore[assignment]  # a wire name
     modality = OneOf("image", required=False)
     capture_id = RecordId(version=4, required=False)
-    annotation = AnnotationIn(required=False)
+    annotation = Annotation(required=False)
 
 
 def read_entry(entry: Any, where: str = "") -> FrameMeta:

@@ -33,7 +33,7 @@ async def upload(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     try:
         await _serve(headers, body, answer)
     except ClientLeft:
-        return
+        pass
     except DomainError as refusal:
         answer.problem(refusal)
     except DatabaseError as error:
@@ -42,9 +42,15 @@ async def upload(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     except Exception as error:  # a defect is answered in the problem format too; its stack is in the log
         log.error("upload.failed", exc_info=error)
         answer.problem(errors.InternalError())
+    finally:
+        await _conclude(body, answer, send)
+
+
+async def _conclude(body: Body, answer: "Answer", send: Send) -> None:
     if not body.is_whole:
         await body.swallow()
     await answer.send(send, closing=not body.is_whole)
+    body.close()
 
 
 async def _serve(headers: Mapping[str, str], body: Body, answer: "Answer") -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 import uvicorn
+from django.db import connection
 from django.test import override_settings
 
 from sessions_app.models import Session
@@ -23,7 +24,7 @@ class Live:
 
 
 @pytest.fixture(scope="session")
-def _server() -> Iterator[Live]:
+def _server(django_db_setup: None) -> Iterator[Live]:
     from config.asgi import application
 
     live = Live(free_port())
@@ -40,6 +41,7 @@ def _server() -> Iterator[Live]:
     yield live
     server.should_exit = True
     thread.join(20)
+    connection.close_pool()  # the server's threads drew from it too
 
 
 @pytest.fixture

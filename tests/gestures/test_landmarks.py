@@ -1,0 +1,140 @@
+"""The real library on a real portrait (GES-35 to GES-37, GES-40 to GES-42, GES-80); few and short."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from django.conf import settings
+
+from gestures import framing, landmarks, layout
+from gestures.framing import Kind
+from tests.captures import make_jpeg
+
+PORTRAIT = Path(sys.prefix, "lib", f"python3.{sys.version_info[1]}", "site-packages/matplotlib/mpl-data/sample_data")
+SIZE = (360, 480)
+
+
+def portraits(count):
+    """The portrait, zoomed in a little further in each picture, so that the landmarks move."""
+    picture = cv2.imread(str(PORTRAIT / "grace_hopper.jpg"))
+    height, width = picture.shape[:2]
+    found = []
+    for number in range(count):
+        part = picture[8 * number : height - 8 * number, 6 * number : width - 6 * number]
+        found.append(cv2.imencode(".jpg", cv2.resize(part, SIZE))[1].tobytes())
+    return found
+
+
+def in_a_worker(jpegs, size=SIZE, captures=1):
+    """The rows of each capture, from one process of its own."""
+    command = [sys.executable, "-B", "-m", "gestures.worker", "--backend", "holistic"]
+    opening = framing.pack(Kind.OPEN, framing.document(width=size[0], height=size[1]))
+    one = opening + b"".join(framing.pack(Kind.FRAME, jpeg) for jpeg in jpegs) + framing.pack(Kind.CLOSE)
+    found = [[]]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=settings.BASE_DIR
+    ) as process:
+        process.stdin.write(one * captures)
+        process.stdin.flush()
+        unpacker = framing.Unpacker()
+        while len(found) <= captures:
+            for kind, payload in unpacker.feed(process.stdout.read1(65536)):
+                if kind is Kind.ROW:
+                    found[-1].append(np.frombuffer(payload, "<f4"))
+                elif kind is Kind.DONE:
+                    found.append([])
+        process.stdin.close()
+    return [np.stack(rows) for rows in found[:-1]]
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """Three captures: the same frames twice in one worker, once in another."""
+    jpegs = portraits(4)
+    return [*in_a_worker(jpegs, captures=2), *in_a_worker(jpegs)]
+
+
+def test_equal_frames_give_equal_rows(rows):
+    """GES-30, GES-80: a fresh graph for each capture, in whichever process."""
+    first, second, elsewhere = rows
+    assert first.tobytes() == second.tobytes() == elsewhere.tobytes()
+    assert (first.shape, first.dtype) == ((4, 214), np.float32)
+
+
+def test_a_portrait_has_a_pose_and_a_face_and_no_hands(rows):
+    """GES-40, GES-41: undetected hands are zeros; what is found lies in the picture, right side up, and moves."""
+    row = rows[0][0]
+    assert (row[layout.columns("left_hand")] == 0).all()
+    assert (row[layout.columns("right_hand")] == 0).all()
+    nose, chin = row[194:196], row[212:214]
+    assert (row[layout.columns("face")] > 0).all()
+    assert nose[1] < chin[1] < 1
+    assert abs(row[0] - nose[0]) < 0.1  # pose 0 is the nose as well
+    assert np.abs(rows[0][3] - row).max() > 0.01
+
+
+def test_the_persons_own_left_is_right_in_the_picture(rows):
+    """GES-42: unmirrored; pose 11 is the left shoulder, 12 the right one, column 2i is x."""
+    assert rows[0][0][22] > rows[0][0][24]
+
+
+def test_rows_equal_an_independent_run_of_the_library(rows):
+    """GES-37, GES-40: column by column, with the documented indices written out here."""
+    from mediapipe.python.solutions.holistic import Holistic
+
+    face = [468, 469, 470, 471, 472, 473, 474, 475, 33, 133, 159, 145, 263, 362, 386, 374, 70, 63, 105, 336, 296, 334,
+            1, 6, 197, 61, 291, 13, 14, 78, 308, 199]  # fmt: skip
+    with Holistic(model_complexity=1, smooth_landmarks=True, refine_face_landmarks=True) as holistic:
+        for jpeg, row in zip(portraits(4), rows[0], strict=True):
+            pixels = cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+            found = holistic.process(pixels)
+            pose = [value for point in found.pose_landmarks.landmark for value in (point.x, point.y)]
+            chosen = [found.face_landmarks.landmark[index] for index in face]
+            expected = pose + [0.0] * 84 + [value for point in chosen for value in (point.x, point.y)]
+            assert (row == np.array(expected, dtype="<f4")).all()
+
+
+def test_a_picture_with_nobody_is_a_row_of_zeros():
+    """GES-41."""
+    (found,) = in_a_worker([landmarks.blank_jpeg(64, 64)], size=(64, 64))
+    assert (found == np.zeros((1, 214))).all()
+
+
+@pytest.mark.parametrize(
+    ("picture", "code"),
+    [
+        (make_jpeg(size=(64, 65)), "frame_size_mismatch"),
+        (b"GIF89a", "frame_decode_failed"),
+        (make_jpeg()[:500] + b"\xff\xd9", "frame_decode_failed"),
+    ],
+)
+def test_the_header_is_read_before_a_pixel(picture, code, monkeypatch):
+    """GES-35."""
+    if code == "frame_size_mismatch":
+        monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(landmarks.FrameRefused) as refused:
+        landmarks.decode(picture, 64, 64)
+    assert refused.value.error_code == code
+
+
+def test_rotation_by_metadata_is_not_applied():
+    """GES-35: the picture is what its header says; phones like to rotate by EXIF."""
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    assert landmarks.decode(make_jpeg(size=(80, 64), exif=exif), 80, 64).shape == (64, 80, 3)
+
+
+def test_the_libraries_are_not_imported_at_djangos_start():
+    """GES-36, GES-73: the product boots where they are missing."""
+    code = "import django; django.setup(); import config.asgi, sys; print({'cv2', 'mediapipe'} & set(sys.modules))"
+    env = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=settings.BASE_DIR, capture_output=True, text=True, check=False, env=env
+    )
+    assert done.stdout.strip().splitlines()[-1] == "set()", done.stderr
