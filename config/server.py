@@ -37,9 +37,11 @@ class Server(uvicorn.Server):
         self.leave_at = time.monotonic() + STILL_LISTENING_S
 
     async def on_tick(self, counter: int) -> bool:
-        """True when it is time to go."""
-        if self.leave_at is not None and time.monotonic() >= self.leave_at:
-            self.should_exit = True
+        """True when it is time to go: nobody new is let in, and what was promised time has had it (GES-39)."""
+        if self.leave_at is not None and (late_s := time.monotonic() - self.leave_at) >= 0:
+            for server in self.servers:
+                server.close()
+            self.should_exit = self.should_exit or not drain.is_busy() or late_s >= settings.SHUTDOWN_GRACE_S
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

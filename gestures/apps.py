@@ -1,4 +1,4 @@
-"""At start: replay learns to compare captures (SES-58)."""
+"""At start: replay learns to compare captures (SES-58), and a leaving process to wait for them (GES-39)."""
 
 from django.apps import AppConfig
 
@@ -10,6 +10,8 @@ class GesturesConfig(AppConfig):
 
     def ready(self) -> None:
         """Register with the spine."""
-        from gestures import verification
+        from gestures import running, verification
+        from sessions_app import drain
 
         verification.register()
+        drain.wait_for(running.is_busy)

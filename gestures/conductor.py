@@ -6,12 +6,11 @@ What the client is told is the transport's own affair: it gets those actions thr
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any
 
 import structlog
-from channels.db import database_sync_to_async
-from django.db import DatabaseError
 
 from gestures import capture, errors, extractor, features, moves, running, slots
 from gestures.extractor import Lease
@@ -21,12 +20,11 @@ from gestures.progress import Capture, Phase
 from sessions_app import broadcast, drain
 from sessions_app.access.auth import Caller
 from sessions_app.access.limits import Rate, use
-from sessions_app.errors import DomainError
+from sessions_app.errors import DatabaseUnavailable, DomainError
 from sessions_app.protocol import Notice
+from sessions_app.sockets.threads import cross
 
 CAPTURE_RATE = Rate("capture", "RATE_CAPTURE")
-
-Result = TypeVar("Result")
 
 log = structlog.get_logger(__name__)
 
@@ -132,14 +130,13 @@ class Conductor:
         if drain.is_draining():
             return moves.Failed(errors.ServerShutdown())
         try:
-            await _in_thread(self._take_slot)(opened)
+            await cross(self._take_slot, opened)
             self._lease = Lease(self.post)
             await self._lease.begin(extractor.source(), opened.width, opened.height)
+        except DatabaseUnavailable:
+            return moves.Failed(errors.StoreFailed("The database does not answer."))
         except DomainError as refusal:
             return moves.Failed(refusal)
-        except DatabaseError as error:
-            log.warning("capture.not_admitted", error=str(error))
-            return moves.Failed(errors.StoreFailed("The database does not answer."))
         self._unlisten = broadcast.listen(opened.session_id, self._noticed)
         return moves.Admitted()
 
@@ -159,7 +156,7 @@ class Conductor:
         assert done.timestamp_end is not None
         extracted = Extracted(done.open, done.timestamp_end, worker.rows, worker.layout, done.size_bytes)
         try:
-            self.stored = await _in_thread(features.store)(extracted)
+            self.stored = await cross(features.store, extracted)
         except DomainError as refusal:
             return moves.Failed(refusal)
         finally:
@@ -173,11 +170,11 @@ class Conductor:
 
     async def _keep_slot(self, session_id: str) -> None:
         try:
-            await _in_thread(slots.keep)(session_id, holder=self._holder)
+            await cross(slots.keep, session_id, holder=self._holder)
+        except DatabaseUnavailable:
+            return  # the next recheck will tell
         except DomainError as refusal:
             self.post(moves.Failed(refusal))
-        except DatabaseError as error:
-            log.warning("capture.not_rechecked", session_id=session_id, error=str(error))
 
     async def _let_go(self) -> None:
         """Release worker, slot and listener, whichever there is."""
@@ -188,10 +185,8 @@ class Conductor:
             lease.discard()
         if self._has_slot:
             self._has_slot = False
-            try:
-                await _in_thread(slots.free)(self.capture.open.session_id, holder=self._holder)
-            except DatabaseError as error:  # the lease ends by itself
-                log.warning("capture.slot_not_freed", error=str(error))
+            with suppress(DatabaseUnavailable):  # the lease ends by itself
+                await cross(slots.free, self.capture.open.session_id, holder=self._holder)
 
     def _note(self, action: moves.Action) -> None:
         """The reason of every end goes to the service's log, never to the session's (GES-28)."""
@@ -217,9 +212,3 @@ def _listening_to_nobody() -> None:
 def now() -> float:
     """The clock of all timers: the event loop's own, in monotonic seconds."""
     return asyncio.get_running_loop().time()
-
-
-def _in_thread(verb: Callable[..., Result]) -> Callable[..., Coroutine[Any, Any, Result]]:
-    """A verb in a thread of its own: one capture's disk must not hold up another's."""
-    crossing: Callable[..., Coroutine[Any, Any, Result]] = database_sync_to_async(verb, thread_sensitive=False)
-    return crossing

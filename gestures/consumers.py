@@ -1,11 +1,9 @@
 """`/ws/capture` (GES section 2): receives, feeds the capture's machine, sends. It knows no rule of captures."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from typing import Any
-from urllib.parse import urlsplit
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from gestures import capture, moves, protocol, running
@@ -13,25 +11,25 @@ from gestures.conductor import Conductor, now
 from sessions_app import jsonwire
 from sessions_app.access import auth
 from sessions_app.access.auth import Caller
-from sessions_app.errors import RateLimited, Unauthenticated
-
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+from sessions_app.errors import DomainError, RateLimited, Unauthenticated
+from sessions_app.sockets import handshake
+from sessions_app.sockets.handshake import Receive, Scope, Send
+from sessions_app.sockets.threads import cross
 
 UNAUTHENTICATED, TOO_MANY = 4401, 4429
 
 
 async def capture_socket(scope: Scope, receive: Receive, send: Send) -> None:
     """One connection, which carries one capture (GES-6)."""
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     await receive()  # websocket.connect
-    if not _origin_allowed(headers, scope.get("scheme", "ws")):
-        await send({"type": "websocket.close"})  # before the accept: HTTP 403 (GES-8)
+    try:
+        handshake.check_origin(scope)
+    except DomainError as refusal:
+        await handshake.refuse(send, refusal)
         return
     await send({"type": "websocket.accept"})
     try:
-        caller = await _caller(headers)
+        caller = await _caller(handshake.headers_of(scope))
     except Unauthenticated:
         await send({"type": "websocket.close", "code": UNAUTHENTICATED})
         return
@@ -87,7 +85,7 @@ class Socket:
 
     async def _authenticate(self, conductor: Conductor, token: str) -> moves.Event:
         try:
-            caller = await sync_to_async(auth.from_token, thread_sensitive=False)(token)
+            caller = await cross(auth.from_token, token)
         except Unauthenticated as refusal:
             return moves.Failed(refusal)
         conductor.caller = caller
@@ -96,7 +94,7 @@ class Socket:
     async def _say(self, conductor: Conductor, message: dict[str, Any]) -> None:
         await self._put(conductor, {"type": "websocket.send", "text": jsonwire.dumps(message).decode()})
 
-    async def _put(self, conductor: Conductor, message: Mapping[str, Any]) -> None:
+    async def _put(self, conductor: Conductor, message: dict[str, Any]) -> None:
         """Send. If the client is gone, `read` tells so in its turn: what it sent before it left still counts."""
         if conductor.capture.connected:
             with suppress(OSError, RuntimeError):
@@ -107,17 +105,4 @@ async def _caller(headers: Mapping[str, str]) -> Caller | None:
     """Who the handshake says is calling; None if that is still to be said. Raises Unauthenticated."""
     if settings.AUTH_REQUIRED and not {"authorization", "x-api-key"} & headers.keys():
         return None
-    return await sync_to_async(auth.authenticate, thread_sensitive=False)(headers)
-
-
-def _origin_allowed(headers: Mapping[str, str], scheme: str) -> bool:
-    """A browser may connect from the served host or a listed origin; other clients send no Origin (GES-8)."""
-    origin = headers.get("origin")
-    if origin is None or origin in settings.ALLOWED_ORIGINS:
-        return True
-    found = urlsplit(origin)
-    return found.netloc == headers.get("host") and found.scheme in _SERVED_SCHEMES.get(scheme, ())
-
-
-# A proxy may end TLS in front of us, so a page under https can meet a plain socket here, never the reverse.
-_SERVED_SCHEMES = {"ws": ("http", "https"), "wss": ("https",)}
+    return await cross(auth.authenticate, headers)

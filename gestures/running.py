@@ -43,6 +43,9 @@ class Running:
             if not self._connections[caller]:
                 del self._connections[caller]
 
+    def __len__(self) -> int:
+        return len(self._posts)
+
     async def _watch_for_leaving(self) -> None:
         """While there are captures: one timer for all of them, not one each."""
         if not drain.is_draining():
@@ -60,6 +63,11 @@ class Running:
 
 
 _running: dict[asyncio.AbstractEventLoop, Running] = {}
+
+
+def is_busy() -> bool:
+    """Whether any capture of this process has not ended. Callable from any thread."""
+    return any(len(found) for found in list(_running.values()))
 
 
 def here() -> Running:

@@ -5,8 +5,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import structlog
-from asgiref.sync import sync_to_async
-from django.db import DatabaseError
 
 from gestures import capture, conductor, errors, limits, moves, rules
 from gestures.body import Body, ClientLeft, Receive
@@ -16,8 +14,10 @@ from gestures.serializers import CaptureOut
 from sessions_app import jsonwire
 from sessions_app.access import auth
 from sessions_app.access.limits import use
-from sessions_app.errors import DatabaseUnavailable, DomainError
+from sessions_app.errors import DomainError
 from sessions_app.http import problems
+from sessions_app.sockets import handshake
+from sessions_app.sockets.threads import cross
 
 PATH = "/camera_feed_worker/captures"
 
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 async def upload(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """One request, which carries one capture."""
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    headers = handshake.headers_of(scope)
     body, answer = Body(receive, headers), Answer()
     try:
         await _serve(headers, body, answer)
@@ -36,9 +36,6 @@ async def upload(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         pass
     except DomainError as refusal:
         answer.problem(refusal)
-    except DatabaseError as error:
-        log.warning("upload.refused", error=str(error))
-        answer.problem(DatabaseUnavailable())
     except Exception as error:  # a defect is answered in the problem format too; its stack is in the log
         log.error("upload.failed", exc_info=error)
         answer.problem(errors.InternalError())
@@ -55,8 +52,8 @@ async def _conclude(body: Body, answer: "Answer", send: Send) -> None:
 
 async def _serve(headers: Mapping[str, str], body: Body, answer: "Answer") -> None:
     began = conductor.now()
-    caller = await sync_to_async(auth.authenticate, thread_sensitive=False)(headers)
-    if usage := await sync_to_async(use, thread_sensitive=False)(CAPTURE_RATE, caller):
+    caller = await cross(auth.authenticate, headers)
+    if usage := await cross(use, CAPTURE_RATE, caller):
         answer.headers.update(usage.headers)
         usage.check()
     try:

@@ -34,7 +34,7 @@ def standing(phase, now=0.0, **over):
 
 def after(state, *events, now=0.0):
     """The state and the actions of the last event."""
-    actions = ()
+    actions: tuple[moves.Action, ...] = ()
     for event in events:
         state, actions = capture.step(state, event, now)
     return state, actions

@@ -3,16 +3,20 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvloop
 
 from gestures import child, errors, extractor, framing, layout, moves, pool, worker
 from gestures.extractor import Lease
 from gestures.framing import Kind
+from gestures.host import Host
 from gestures.pool import Pool
-from gestures.remote import Host, Remote
+from gestures.remote import Remote
 from tests.captures import make_jpeg, make_jpegs
 from tests.processes import free_port
 
@@ -44,14 +48,14 @@ def run(scenario, *, size=1, backend="fake"):
             await asyncio.sleep(0.05)
         assert found.counts()["ready"] + found.counts()["taken"] == 0
 
-    asyncio.run(main())
+    uvloop.run(main())
 
 
 class Ear:
     """What a lease reports."""
 
     def __init__(self):
-        self.events = []
+        self.events: list[moves.Event] = []
         self.lease = Lease(self.events.append)
 
     def kinds(self):
@@ -236,7 +240,8 @@ def test_a_broken_library_never_prevents_anything_but_captures(monkeypatch, tmp_
     monkeypatch.setitem(pool._ENVIRONMENT, "PYTHONPATH", str(tmp_path))
 
     async def scenario(source):
-        extractor._sources[asyncio.get_running_loop()] = source
+        loop = asyncio.get_running_loop()
+        extractor._sources[loop] = source
         try:
             with pytest.raises(errors.ExtractorUnavailable, match=r"libGL\.so\.1"):
                 await Ear().lease.begin(source, 64, 64)
@@ -247,14 +252,14 @@ def test_a_broken_library_never_prevents_anything_but_captures(monkeypatch, tmp_
             await until(lambda: source.counts()["ready"] == 1)
             assert extractor.health() == "ok"
         finally:
-            del extractor._sources[asyncio.get_running_loop()]
+            del extractor._sources[loop]
 
     run(scenario)
 
 
 def test_a_worker_that_cannot_be_started_is_unavailable(monkeypatch):
     """GES-36."""
-    monkeypatch.setattr(pool.sys, "executable", "/nonexistent/python")
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
 
     async def scenario(source):
         with pytest.raises(errors.ExtractorUnavailable):
@@ -268,7 +273,8 @@ def test_answers_out_of_turn_fail_the_capture():
     ear = Ear()
     ear.lease._hear(Kind.ROW, b"short")
     ear.lease._hear(Kind.ERROR, framing.document(error_code="drain_timeout", detail="odd"))
-    assert [type(event.error) for event in ear.events] == [errors.ExtractorFailed, errors.ExtractorFailed]
+    assert [type(event) for event in ear.events] == [moves.Failed, moves.Failed]
+    assert ear.error() == "EXTRACTOR_FAILED"
 
 
 # Over TCP
@@ -288,7 +294,7 @@ def run_remote(scenario, *, size=1, key=b"secret", claimed=b"secret"):
             await workers.stop()
             await asyncio.sleep(0.05)
 
-    asyncio.run(main())
+    uvloop.run(main())
 
 
 def test_a_remote_extractor_gives_the_same_rows():
@@ -315,7 +321,8 @@ def test_a_remote_extractor_says_when_it_is_busy():
         await first.lease.begin(remote, 64, 64)
         with pytest.raises(errors.ExtractorBusy):
             await Ear().lease.begin(remote, 64, 64)
-        first.lease._channel._transport.abort()
+        visit: Any = first.lease._channel
+        visit._transport.abort()
         await until(lambda: first.error())
         assert first.error() == "EXTRACTOR_FAILED"
         await extract(remote, make_jpegs(1))
@@ -360,7 +367,7 @@ def test_an_address_without_an_extractor_is_unavailable():
             await Ear().lease.begin(remote, 64, 64)
         await remote.stop()
 
-    asyncio.run(main())
+    uvloop.run(main())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The completion of a capture, and what is left when a step of it fails (GES-46 to GES-52, GES-28)."""
 
 import json
+import os
 import uuid
 from pathlib import Path
 
@@ -122,8 +123,8 @@ def fail(error):
 @pytest.mark.parametrize(
     ("target", "name", "error"),
     [
-        (artifacts.os, "fsync", OSError(28, "No space left on device")),
-        (artifacts.Path, "rename", OSError(13, "denied")),
+        (os, "fsync", OSError(28, "No space left on device")),
+        (Path, "rename", OSError(13, "denied")),
         (eventlog, "append", RecorderUnavailable()),
         (FeatureRef, "save", DatabaseError("gone")),
     ],

@@ -13,7 +13,7 @@ def test_messages_survive_any_cutting(messages, step):
     """However the bytes arrive, the messages are the same."""
     stream = b"".join(framing.pack(kind, payload) for kind, payload in messages)
     unpacker = framing.Unpacker()
-    found = []
+    found: list[tuple[Kind, bytes]] = []
     for at in range(0, len(stream), step):
         found += unpacker.feed(stream[at : at + step])
     assert found == messages

@@ -34,15 +34,16 @@ def in_a_worker(jpegs, size=SIZE, captures=1):
     command = [sys.executable, "-B", "-m", "gestures.worker", "--backend", "holistic"]
     opening = framing.pack(Kind.OPEN, framing.document(width=size[0], height=size[1]))
     one = opening + b"".join(framing.pack(Kind.FRAME, jpeg) for jpeg in jpegs) + framing.pack(Kind.CLOSE)
-    found = [[]]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=settings.BASE_DIR
-    ) as process:
+    found: list[list[np.ndarray]] = [[]]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=settings.BASE_DIR) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.write(one * captures)
         process.stdin.flush()
         unpacker = framing.Unpacker()
         while len(found) <= captures:
-            for kind, payload in unpacker.feed(process.stdout.read1(65536)):
+            for kind, payload in unpacker.feed(os.read(process.stdout.fileno(), 65536)):
                 if kind is Kind.ROW:
                     found[-1].append(np.frombuffer(payload, "<f4"))
                 elif kind is Kind.DONE:

@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from gestures import artifacts, features
 from gestures.features import Extracted
+from gestures.moves import Open
 from gestures.protocol import parse
 from sessions_app import clock, sessions
 from tests.captures import make_open
@@ -27,6 +28,7 @@ def make_capture(session, seed=0):
     """A stored capture, made by the product's own verb."""
     rows = np.full((5, 214), seed, dtype="<f4").tobytes()
     opened = parse(json.dumps(make_open(session)))
+    assert isinstance(opened, Open)
     ended = clock.parse("2026-03-02T09:20:10.000Z")
     return features.store(Extracted(opened, ended, rows, "holistic_landmarks_v1", 4711))
 
