@@ -30,7 +30,7 @@ def _server(django_db_setup: None) -> Iterator[Live]:
     live = Live(free_port())
     config = uvicorn.Config(
         application, port=live.port, ws="websockets-sansio", ws_max_size=1_048_576, ws_per_message_deflate=False,
-        log_config=None, access_log=False, lifespan="on", loop="uvloop", timeout_graceful_shutdown=5,
+        log_config=None, access_log=False, lifespan="on", loop="asyncio", timeout_graceful_shutdown=5,
     )  # fmt: skip
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

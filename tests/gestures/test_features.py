@@ -1,6 +1,5 @@
 """The completion of a capture, and what is left when a step of it fails (GES-46 to GES-52, GES-28)."""
 
-import json
 import os
 import uuid
 from pathlib import Path
@@ -13,12 +12,12 @@ from django.db import DatabaseError, IntegrityError, transaction
 from gestures import artifacts, errors, features, slots, verification
 from gestures.features import Extracted
 from gestures.models import CaptureSlot, FeatureRef
-from gestures.protocol import parse
 from sessions_app import clock, eventlog, replay, sessions
 from sessions_app.errors import RecorderUnavailable
-from tests.captures import START, make_open
+from tests.captures import START
 from tests.commands import run
 from tests.factories import make_caller, make_session
+from tests.gestures.making import make_opened
 from tests.logs import events, log_path
 
 pytestmark = pytest.mark.django_db
@@ -29,14 +28,10 @@ def session():
     return make_session()
 
 
-def opened(session, **over):
-    return parse(json.dumps(make_open(session, **over)))
-
-
 def extracted(session, frames=4, **over):
     rows = np.arange(frames * 214, dtype="<f4").tobytes()
     return Extracted(
-        opened(session, **over), clock.parse("2026-03-02T09:20:02.5Z"), rows, "holistic_landmarks_v1", 4000
+        make_opened(session, **over), clock.parse("2026-03-02T09:20:02.5Z"), rows, "holistic_landmarks_v1", 4000
     )
 
 
@@ -143,7 +138,7 @@ def test_a_step_that_fails_leaves_nothing(session, monkeypatch, target, name, er
 def test_rows_that_are_not_finite_are_the_extractors_fault(session):
     """GES-41."""
     rows = np.full((2, 214), np.nan, dtype="<f4").tobytes()
-    bad = Extracted(opened(session), clock.parse("2026-03-02T09:20:02Z"), rows, "holistic_landmarks_v1", 1)
+    bad = Extracted(make_opened(session), clock.parse("2026-03-02T09:20:02Z"), rows, "holistic_landmarks_v1", 1)
     with pytest.raises(errors.ExtractorFailed):
         features.store(bad)
     assert files() == []
@@ -217,7 +212,7 @@ def test_the_database_holds_what_it_can(session, broken):
 
 def take(session, *, by=None, **over):
     holder = uuid.uuid4()
-    slots.take(opened(session, **over), holder=holder, by=by or make_caller())
+    slots.take(make_opened(session, **over), holder=holder, by=by or make_caller())
     return holder
 
 

@@ -3,34 +3,21 @@
 import base64
 import hashlib
 import io
-import json
 
 import numpy as np
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from gestures import artifacts, features
-from gestures.features import Extracted
-from gestures.moves import Open
-from gestures.protocol import parse
-from sessions_app import clock, sessions
-from tests.captures import make_open
+from gestures import artifacts
+from sessions_app import sessions
 from tests.clients import Api
 from tests.factories import make_caller, make_session, make_token
+from tests.gestures.making import make_capture
 
 pytestmark = pytest.mark.django_db
 
 PATH = "/camera_feed_worker/captures"
-
-
-def make_capture(session, seed=0):
-    """A stored capture, made by the product's own verb."""
-    rows = np.full((5, 214), seed, dtype="<f4").tobytes()
-    opened = parse(json.dumps(make_open(session)))
-    assert isinstance(opened, Open)
-    ended = clock.parse("2026-03-02T09:20:10.000Z")
-    return features.store(Extracted(opened, ended, rows, "holistic_landmarks_v1", 4711))
 
 
 @pytest.fixture
