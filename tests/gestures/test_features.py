@@ -12,8 +12,9 @@ from django.db import DatabaseError, IntegrityError, transaction
 from gestures import artifacts, errors, features, slots, verification
 from gestures.features import Extracted
 from gestures.models import CaptureSlot, FeatureRef
-from sessions_app import clock, eventlog, replay, sessions
+from sessions_app import clock, eventlog, sessions
 from sessions_app.errors import RecorderUnavailable
+from sessions_app.log import replay
 from tests.captures import START
 from tests.commands import run
 from tests.factories import make_caller, make_session
