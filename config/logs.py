@@ -49,6 +49,7 @@ def configure(wanted: dict[str, Any]) -> None:
                 "uvicorn.access": {"level": "CRITICAL"},
                 "uvicorn.error": {"level": "WARNING"},
                 "httpx": {"level": "WARNING"},
+                "httpx2": {"level": "WARNING"},
             },
         }
     )

@@ -3,6 +3,7 @@
 import datetime as dt
 import hashlib
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -14,9 +15,10 @@ from django.db import transaction
 from routing import inbox, pods
 from routing.errors import QueueFull
 from routing.models import ChatMessage, Pod
-from routing.pod import pod_events, pod_frames, pod_moves
+from routing.pod import chatstore, pod_events, pod_frames, pod_moves, podstore
+from routing.pod.chatstore import Claimed
 from routing.pod.outcomes import Answered, Dead, NotHanded, Outcome, Retry
-from routing.pod.pod_states import SERVING, State
+from routing.pod.pod_states import State
 from sessions_app import clock, context, faults
 from sessions_app.access.auth import Caller
 from sessions_app.errors import IdempotencyKeyReused, RedisUnavailable
@@ -29,10 +31,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A message that is committed; with `may_wait` its pod runs, nothing is before it, an answer may come at once."""
+    """A message that is committed; with `may_wait` its pod runs, nothing is before it, an answer may come at once.
+
+    `position` counts the session's messages without an outcome, this one included (POD-17).
+    """
 
     message: ChatMessage
-    may_wait: bool
+    position: int
+    may_wait: bool = False
     replayed: bool = False
 
 
@@ -40,15 +46,20 @@ class Accepted:
 class Delivery:
     """One attempt to hand a message to its pod, under a lease."""
 
-    message: ChatMessage
-    lease_id: uuid.UUID | None
+    message: Claimed
+    lease_id: uuid.UUID
+    lease_until: dt.datetime
 
 
 @dataclass(frozen=True, slots=True)
 class NothingDue:
-    """No message can be delivered now; `until` is when the next one may be, None when none waits."""
+    """No message can be delivered now; `until` is when the next one may be, None when none waits.
+
+    `is_calm`: the pod runs and is wished to, so there is nothing else to do for it either.
+    """
 
     until: dt.datetime | None = None
+    is_calm: bool = False
 
 
 def accept(session_id: str, *, text: str, by: Caller, key: str | None = None) -> Accepted:
@@ -56,72 +67,76 @@ def accept(session_id: str, *, text: str, by: Caller, key: str | None = None) ->
 
     Raises SessionNotFound, PodNotFound, IdempotencyKeyReused, QueueFull, RecorderUnavailable.
     """
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    digest = hashlib.sha256(text.encode()).hexdigest() if key else None
     with transaction.atomic():
         pod = pods.lock_live(session_id, by=by)
         if before := _accepted_before(pod, by, key, digest):
             return before
-        waiting = pod.pending().count()
-        if waiting >= settings.CHAT_MAX_PENDING:
-            raise QueueFull(f"{waiting} messages wait for this pod already.")
-        may_wait = pod.state == State.RUNNING and not waiting
-        message = _queue(pod, text=text, by=by, key=key, digest=digest if key else None)
+        if pod.unsettled >= settings.CHAT_MAX_PENDING:
+            raise QueueFull(f"{pod.unsettled} messages wait for this pod already.")
+        may_wait = pod.state == State.RUNNING and not pod.unsettled
+        message = _queue(pod, text=text, by=by, key=key, digest=digest)
         pods.rouse(pod, reason="message_queued", performer_id=message.performer_id)
         pod_events.append(
             pod.session, "chat.accepted", performer_id=message.performer_id,
             message_id=str(message.message_id), length=len(text),
         )  # fmt: skip
-        transaction.on_commit(partial(pod_moves.signal, pod.pk, session_id, str(message.message_id)))
+        if may_wait:
+            transaction.on_commit(
+                partial(pod_moves.ring, session_id, for_chat=True)
+            )  # at once: somebody waits for the answer
+        signal = partial(pod_moves.signal, pod.pk, session_id, str(message.message_id), rings=not may_wait)
+        transaction.on_commit(signal)
         faults.reach("chat.before_commit")
     faults.reach("chat.accepted")
-    return Accepted(message, may_wait)
+    return Accepted(message, position=pod.unsettled, may_wait=may_wait)
 
 
-def claim(pod_id: int, *, worker_id: uuid.UUID) -> Delivery | NothingDue:
+def claim(pod_id: int, *, session_id: str, worker_id: uuid.UUID) -> Delivery | NothingDue:
     """Lease the next message of a pod this worker tends (POD-35)."""
-    at = clock.now()
-    with transaction.atomic():
-        pod = Pod.objects.select_for_update(no_key=True).filter(pk=pod_id, worker_id=worker_id).first()
-        if pod is None or pod.state not in SERVING:
-            return NothingDue()
-        message = pod.pending().first()
-        if message is None:
-            return NothingDue()
-        due = message.lease_until or message.next_attempt_at
-        if due > at:
-            return NothingDue(until=due)
-        message.lease(worker_id, until=at + dt.timedelta(seconds=settings.POD_CHAT_TIMEOUT_S + LEASE_MARGIN_S))
+    at, lease_id = clock.now(), uuid.uuid4()
+    until = at + dt.timedelta(seconds=settings.POD_CHAT_TIMEOUT_S + LEASE_MARGIN_S)
+    claimed = chatstore.claim(pod_id, worker_id=worker_id, lease_id=lease_id, at=at, until=until)
+    if not isinstance(claimed, Claimed):
+        return NothingDue(until=claimed.due, is_calm=claimed.is_calm)
     faults.reach("chat.claimed")
-    _best_effort(inbox.take, pod.session_id, message)
-    return Delivery(message, message.lease_id)
+    _best_effort(inbox.take, session_id, claimed.message_id)
+    return Delivery(claimed, lease_id, until)
 
 
-def settle(delivery: Delivery, outcome: Outcome) -> None:
+def settle(delivery: Delivery, outcome: Outcome) -> bool:
     """Write down what became of an attempt (POD-33). A late one counts only while the message is unsettled (POD-35).
 
+    Whether the pod now has nothing else to do: no message, no wish but to run.
     Raises RecorderUnavailable: then nothing is written and the lease runs out.
     """
     faults.reach("chat.before_settle")
     with transaction.atomic():
-        pod = pod_moves.lock(delivery.message.pod_id)
-        message = ChatMessage.objects.get(pk=delivery.message.pk)
+        message = podstore.lock_message(delivery.message.message_id)
         if message.is_settled:
-            return
+            return False
         match outcome:
             case Answered():
-                _answer(pod, message, outcome)
+                _settle(message, status=ChatMessage.Status.ANSWERED, response=outcome.response)
             case Dead():
-                _bury(pod, message, outcome)
+                _bury(message, outcome)
             case Retry() | NotHanded() if message.lease_id == delivery.lease_id:
-                _retry(pod, message, outcome)
+                _retry(message, outcome)
     faults.reach("chat.settled")
     act = inbox.drop if message.is_settled else inbox.put_back
-    _best_effort(act, pod.session_id, message)
+    _best_effort(act, message.pod.session_id, message.pk)
     if message.is_settled:
         log.info(
-            "chat.delivered", session_id=pod.session_id, message_id=str(message.message_id), status=message.status,
+            "chat.delivered", session_id=message.pod.session_id, message_id=str(message.pk), status=message.status,
             attempts=message.attempts, duration_ms=round((clock.now() - message.created_at).total_seconds() * 1000),
         )  # fmt: skip
+    pod = message.pod
+    return not pod.unsettled and (pod.state, pod.desired) == (State.RUNNING, Pod.Desired.AWAKE)
+
+
+def again(message: ChatMessage) -> ChatMessage:
+    """The message as it is now."""
+    return ChatMessage.objects.get(pk=message.pk)
 
 
 def free_leases(pod: Pod) -> None:
@@ -142,11 +157,6 @@ def after(pod: Pod, *, cursor: int, limit: int) -> tuple[list[ChatMessage], bool
     return found[:limit], len(found) > limit
 
 
-def position(message: ChatMessage) -> int:
-    """How many messages of the session are not settled, this one included (POD-17)."""
-    return ChatMessage.objects.pending().filter(pod_id=message.pod_id).count()
-
-
 def counts(pod: Pod) -> dict[str, int]:
     """How many messages wait, are in flight, are dead (POD-24)."""
     statuses = list(pod.messages.exclude(status=ChatMessage.Status.ANSWERED).values_list("status", flat=True))
@@ -154,7 +164,7 @@ def counts(pod: Pod) -> dict[str, int]:
     return {"queue_length": len(statuses) - dead, "in_flight": in_flight, "dead_letters": dead}
 
 
-def _accepted_before(pod: Pod, by: Caller, key: str | None, digest: str) -> Accepted | None:
+def _accepted_before(pod: Pod, by: Caller, key: str | None, digest: str | None) -> Accepted | None:
     """What this key stands for already (POD-18). Raises IdempotencyKeyReused."""
     if key is None:
         return None
@@ -163,40 +173,40 @@ def _accepted_before(pod: Pod, by: Caller, key: str | None, digest: str) -> Acce
         return None
     if message.idempotency_digest != digest:
         raise IdempotencyKeyReused
-    return Accepted(message, may_wait=False, replayed=True)
+    return Accepted(message, position=pod.unsettled, replayed=True)
 
 
 def _queue(pod: Pod, *, text: str, by: Caller, key: str | None, digest: str | None) -> ChatMessage:
+    """Insert a message behind all others of a locked pod."""
     at = clock.now()
-    pod_moves.change(pod, last_seq=pod.last_seq + 1, last_cursor=pod.last_cursor + 1)
-    return ChatMessage.objects.create(
-        pod=pod, seq=pod.last_seq, cursor=pod.last_cursor, text=text, accepted_by=by.name, idempotency_key=key,
-        performer_id=pod_events.performer_of(by, pod.session), idempotency_digest=digest, next_attempt_at=at,
-        created_at=at, request_id=context.request_id.get(),
+    pod.last_seq, pod.last_cursor, pod.unsettled = pod.last_seq + 1, pod.last_cursor + 1, pod.unsettled + 1
+    pod.desired, pod.last_work_at, pod.last_activity_at = Pod.Desired.AWAKE, at, at
+    message = ChatMessage(
+        pod=pod, seq=pod.last_seq, cursor=pod.last_cursor, text=text, accepted_by=by.name, created_at=at,
+        performer_id=pod_events.performer_of(by, pod.session), request_id=context.request_id.get(),
+        next_attempt_at=at, idempotency_key=key, idempotency_digest=digest,
     )  # fmt: skip
+    chatstore.queue(
+        message_id=message.pk, pod_id=pod.pk, seq=message.seq, cursor=message.cursor, text=text, at=at,
+        performer_id=message.performer_id, accepted_by=message.accepted_by, request_id=message.request_id,
+        key=key, digest=digest,
+    )  # fmt: skip
+    return message
 
 
-def _answer(pod: Pod, message: ChatMessage, outcome: Answered) -> None:
-    at = _note_work(pod)
-    message.answer(outcome.response, at=at, cursor=pod_moves.next_cursor(pod))
-    _write_down(pod, message, "chat.answered")
+def _bury(message: ChatMessage, outcome: Dead) -> None:
+    message.error_code, message.error_detail, message.pod_status = outcome.code, outcome.detail, outcome.pod_status
+    _settle(message, status=ChatMessage.Status.DEAD, reason=outcome.code)
 
 
-def _bury(pod: Pod, message: ChatMessage, outcome: Dead) -> None:
-    at = _note_work(pod)
-    cursor = pod_moves.next_cursor(pod)
-    message.bury(outcome.code, outcome.detail, at=at, cursor=cursor, pod_status=outcome.pod_status)
-    _write_down(pod, message, "chat.dead", reason=outcome.code)
-
-
-def _retry(pod: Pod, message: ChatMessage, outcome: Retry | NotHanded) -> None:
+def _retry(message: ChatMessage, outcome: Retry | NotHanded) -> None:
     """Back to the queue, to be tried again later; or dead, when the pod failed too often."""
     if isinstance(outcome, NotHanded):
         message.take_back(at=clock.now())
         return
     message.failures += 1
     if message.failures >= settings.CHAT_MAX_ATTEMPTS:
-        _bury(pod, message, Dead("POD_FAILED", outcome.detail, outcome.pod_status))
+        _bury(message, Dead("POD_FAILED", outcome.detail, outcome.pod_status))
         return
     wait_s = RETRY_AFTER_S[min(message.failures, len(RETRY_AFTER_S)) - 1]
     if outcome.retry_after_s is not None:
@@ -204,24 +214,26 @@ def _retry(pod: Pod, message: ChatMessage, outcome: Retry | NotHanded) -> None:
     message.give_back(at=clock.now() + dt.timedelta(seconds=wait_s))
 
 
-def _note_work(pod: Pod) -> dt.datetime:
-    at = clock.now()
-    pod_moves.change(pod, last_work_at=at, last_activity_at=at)
-    return at
-
-
-def _write_down(pod: Pod, message: ChatMessage, kind: str, **members: str) -> None:
-    pod_events.append(
-        pod.session, kind, performer_id=pod_events.SYSTEM,
-        message_id=str(message.message_id), attempts=message.attempts, **members,
+def _settle(message: ChatMessage, *, status: str, response: str | None = None, **members: str) -> None:
+    """Give a locked message its outcome, and leave a line of it."""
+    pod, at = message.pod, clock.now()
+    pod.last_cursor, pod.unsettled = pod.last_cursor + 1, pod.unsettled - 1
+    message.status, message.response, message.settled_at, message.cursor = status, response, at, pod.last_cursor
+    chatstore.settle(
+        message_id=message.pk, pod_id=pod.pk, status=status, cursor=message.cursor, response=response, at=at,
+        error_code=message.error_code, error_detail=message.error_detail, pod_status=message.pod_status,
+        failures=message.failures,
     )  # fmt: skip
-    pod.session.touch(message.settled_at)
+    pod_events.append(
+        pod.session, f"chat.{status}", performer_id=pod_events.SYSTEM,
+        message_id=str(message.pk), attempts=message.attempts, **members,
+    )  # fmt: skip
     transaction.on_commit(partial(pod_frames.settled, pod.session_id, message))
 
 
-def _best_effort(act: object, session_id: str, message: ChatMessage) -> None:
+def _best_effort(act: Callable[[str, str], None], session_id: str, message_id: uuid.UUID) -> None:
     """Bring the lists along; with Redis away they are repaired later (POD-37)."""
     try:
-        act(session_id, str(message.message_id))  # type: ignore[operator]
+        act(session_id, str(message_id))
     except RedisUnavailable:
         log.warning("chat.list_behind", session_id=session_id)

@@ -4,30 +4,24 @@
 `wake:<generation>`. Each change of a list is one script, so that two processes never interleave. Redis 6.2 is enough.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import cache
+from collections.abc import Sequence
 
-import redis
 from django.conf import settings
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from sessions_app import ids
-from sessions_app.errors import RedisUnavailable
+from sessions_app import ids, redisdoor
 
-PATIENCE_S = 0.5  # POD-9
 WORK = "baton:pods:work"  # a session with work for a worker
+FOR_CHAT = " chat"  # behind the session: there is a message and nothing else
 NEWS = "baton:pods:news"  # a session with news for those who wait
 _QUEUE, _IN_FLIGHT = "baton:queue:", "baton:inflight:"
 _SCAN_COUNT = 1000
 
-# KEYS: queue, inflight. ARGV: ttl, channel, session, elements...
+# KEYS: queue, inflight. ARGV: ttl, channel or '', session, elements...
 _PUSH = """
 for i = 4, #ARGV do redis.call('RPUSH', KEYS[1], ARGV[i]) end
 redis.call('EXPIRE', KEYS[1], ARGV[1])
 redis.call('EXPIRE', KEYS[2], ARGV[1])
-redis.call('PUBLISH', ARGV[2], ARGV[3])
+if ARGV[2] ~= '' then redis.call('PUBLISH', ARGV[2], ARGV[3]) end
 """
 
 # KEYS: from, to. ARGV: element, its end of `to` (LEFT or RIGHT), ttl. An element that is not in `from` is moved
@@ -77,6 +71,12 @@ end
 return changed
 """
 
+# KEYS: queue, inflight. ARGV: element.
+_DROP = """
+redis.call('LREM', KEYS[2], 1, ARGV[1])
+redis.call('LREM', KEYS[1], 0, ARGV[1])
+"""
+
 
 def wake_mark(generation: int) -> str:
     """The element by which KEDA sees a wake that has no message."""
@@ -85,13 +85,12 @@ def wake_mark(generation: int) -> str:
 
 def ping() -> None:
     """Raises RedisUnavailable."""
-    with _reached() as client:
-        client.ping()
+    redisdoor.call("ping")
 
 
-def push(session_id: str, *elements: str) -> None:
+def push(session_id: str, *elements: str, rings: bool = True) -> None:
     """Append to the queue and ring the workers. Raises RedisUnavailable."""
-    _run(_PUSH, session_id, settings.SESSION_TTL, WORK, session_id, *elements)
+    _run(_PUSH, session_id, settings.SESSION_TTL, WORK if rings else "", session_id, *elements)
 
 
 def take(session_id: str, element: str) -> None:
@@ -101,18 +100,13 @@ def take(session_id: str, element: str) -> None:
 
 def put_back(session_id: str, element: str) -> None:
     """Move an element back to the head of the queue. Raises RedisUnavailable."""
-    with _reached() as client:
-        client.register_script(_MOVE)(
-            keys=[_IN_FLIGHT + session_id, _QUEUE + session_id], args=[element, "LEFT", settings.SESSION_TTL]
-        )
+    keys = [_IN_FLIGHT + session_id, _QUEUE + session_id]
+    redisdoor.run(_MOVE, keys, [element, "LEFT", settings.SESSION_TTL])
 
 
 def drop(session_id: str, element: str) -> None:
     """Remove an element that is done. Raises RedisUnavailable."""
-    with _reached() as client, client.pipeline(transaction=True) as both:
-        both.lrem(_IN_FLIGHT + session_id, 1, element)
-        both.lrem(_QUEUE + session_id, 0, element)
-        both.execute()
+    _run(_DROP, session_id, element)
 
 
 def rebuild(
@@ -135,48 +129,29 @@ def rebuild(
 
 def forget(session_id: str) -> None:
     """Delete both lists. Raises RedisUnavailable."""
-    with _reached() as client:
-        client.delete(_QUEUE + session_id, _IN_FLIGHT + session_id)
+    redisdoor.call("delete", _QUEUE + session_id, _IN_FLIGHT + session_id)
 
 
 def sessions_with_lists() -> set[str]:
     """The sessions that have a key here, whoever made it. Raises RedisUnavailable."""
-    with _reached() as client:
-        return {
-            session_id
-            for prefix in (_QUEUE, _IN_FLIGHT)
-            for key in client.scan_iter(match=prefix + "*", count=_SCAN_COUNT)
-            if ids.is_session_id(session_id := key.decode("utf-8", "replace").removeprefix(prefix))
-        }
+    found: set[str] = set()
+    cursor = None
+    while cursor != 0:
+        cursor, keys = redisdoor.call("scan", cursor or 0, match="baton:*:*", count=_SCAN_COUNT)
+        found.update(key.decode("utf-8", "replace") for key in keys)
+    names = {key.removeprefix(prefix) for key in found for prefix in (_QUEUE, _IN_FLIGHT) if key.startswith(prefix)}
+    return {name for name in names if ids.is_session_id(name)}
 
 
-def ring(session_id: str) -> None:
-    """Tell the workers that the session has work. Raises RedisUnavailable."""
-    with _reached() as client:
-        client.publish(WORK, session_id)
+def ring(session_id: str, *, for_chat: bool = False) -> None:
+    """Tell the workers that the session has work, and whether it is a message alone. Raises RedisUnavailable."""
+    redisdoor.call("publish", WORK, session_id + FOR_CHAT if for_chat else session_id)
 
 
 def tell(session_id: str) -> None:
     """Tell those who wait that the session has news. Raises RedisUnavailable."""
-    with _reached() as client:
-        client.publish(NEWS, session_id)
+    redisdoor.call("publish", NEWS, session_id)
 
 
-def _run(script: str, session_id: str, *args: str | int) -> object:
-    with _reached() as client:
-        return client.register_script(script)(keys=[_QUEUE + session_id, _IN_FLIGHT + session_id], args=list(args))
-
-
-@contextmanager
-def _reached() -> Iterator["redis.Redis"]:
-    try:
-        yield _client(settings.REDIS_URL)
-    except (redis.RedisError, OSError) as error:
-        raise RedisUnavailable from error
-
-
-@cache
-def _client(url: str) -> "redis.Redis":
-    return redis.Redis.from_url(
-        url, socket_connect_timeout=PATIENCE_S, socket_timeout=PATIENCE_S, retry=Retry(NoBackoff(), 0)
-    )
+def _run(script: str, session_id: str, *arguments: str | int) -> object:
+    return redisdoor.run(script, [_QUEUE + session_id, _IN_FLIGHT + session_id], arguments)

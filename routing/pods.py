@@ -10,7 +10,7 @@ from django.db.models import Count, Max
 
 from routing.errors import PodExists, PodNotFound
 from routing.models import Pod, PodTransition
-from routing.pod import drivers, pod_endings, pod_events, pod_moves, pod_states
+from routing.pod import drivers, pod_endings, pod_events, pod_moves, pod_states, podstore
 from routing.pod.pod_states import ENDING, State
 from sessions_app import clock, ids, sessions
 from sessions_app.access.auth import Caller
@@ -64,8 +64,10 @@ def wake(session_id: str, *, by: Caller) -> str:
     Raises SessionNotFound, PodNotFound, RecorderUnavailable.
     """
     with transaction.atomic():
-        pod = lock_live(session_id, by=by)
+        pod, at = lock_live(session_id, by=by), clock.now()
+        pod_moves.change(pod, desired=Pod.Desired.AWAKE, last_work_at=at, last_activity_at=at)
         rouse(pod, reason="wake_requested", performer_id=pod_events.performer_of(by, pod.session))
+        pod.session.touch(at)
     if pod.state == State.RUNNING:
         return "running"
     return "waking" if drivers.current().wake(pod) else "queued"
@@ -123,24 +125,20 @@ def counts() -> dict[str, int]:
 
 def lock_live(session_id: str, *, by: Caller) -> Pod:
     """The pod of a live session, session and pod locked until the transaction ends. Raises as `live`."""
-    session = Session.objects.lock(session_id)
-    if not by.may_act_for(session.user_id):
+    pod = podstore.lock_present(session_id)
+    if pod is None:
+        return _must_be_live(sessions.visible(session_id, by=by), None)
+    if not by.may_act_for(pod.session.user_id):
         raise SessionNotFound
-    pod = Pod.objects.select_for_update(no_key=True).present().filter(session=session).first()
-    return _must_be_live(session, pod)
+    return _must_be_live(pod.session, pod)
 
 
 def rouse(pod: Pod, *, reason: str, performer_id: str) -> None:
-    """Make a locked pod wished awake: asleep it wakes, draining it stays (POD-15)."""
-    at = clock.now()
-    wished = {"desired": Pod.Desired.AWAKE, "last_work_at": at, "last_activity_at": at}
+    """Wake a locked pod that sleeps, keep one that drains (POD-15); others are awake or on their way."""
     if pod_states.wakes(pod.state):
-        pod_moves.move(pod, State.WAKING, reason=reason, performer_id=performer_id, **wished)
+        pod_moves.move(pod, State.WAKING, reason=reason, performer_id=performer_id)
     elif pod.state == State.DRAINING:
-        pod_moves.move(pod, State.RUNNING, reason=reason, performer_id=performer_id, **wished)
-    else:
-        pod_moves.change(pod, **wished)
-    pod.session.touch(at)
+        pod_moves.move(pod, State.RUNNING, reason=reason, performer_id=performer_id)
 
 
 def lull(pod: Pod, *, performer_id: str) -> None:
@@ -149,7 +147,7 @@ def lull(pod: Pod, *, performer_id: str) -> None:
     wished = {"desired": Pod.Desired.ASLEEP, "last_activity_at": at}
     if pod.state == State.RUNNING:
         pod_moves.move(pod, State.DRAINING, reason="sleep_requested", performer_id=performer_id, **wished)
-    elif pod_states.is_possible(pod.state, State.SLEEPING, "sleep_requested") and not pod.pending().exists():
+    elif pod_states.is_possible(pod.state, State.SLEEPING, "sleep_requested") and not pod.unsettled:
         pod_moves.move(pod, State.SLEEPING, reason="sleep_requested", performer_id=performer_id, **wished)
     else:
         pod_moves.change(pod, **wished)

@@ -98,13 +98,6 @@ class ChatMessage(models.Model):
         """Whether it has its outcome."""
         return self.status not in self.UNSETTLED
 
-    def lease(self, worker_id: uuid.UUID, *, until: dt.datetime) -> None:
-        """Begin an attempt: the message is this worker's until then (POD-35)."""
-        self.status = self.Status.DELIVERING
-        self.lease_id, self.lease_until, self.lease_worker_id = uuid.uuid4(), until, worker_id
-        self.attempts += 1
-        self.save(update_fields=["status", "lease_id", "lease_until", "lease_worker", "attempts"])
-
     def give_back(self, *, at: dt.datetime) -> None:
         """End an attempt without an outcome; the next one may begin at `at`."""
         self.status, self.next_attempt_at = self.Status.QUEUED, at
@@ -116,17 +109,9 @@ class ChatMessage(models.Model):
         self.attempts -= 1
         self.give_back(at=at)
 
-    def answer(self, response: str, *, at: dt.datetime, cursor: int) -> None:
-        """Settle with the pod's answer, a JSON text."""
-        self.response = response
-        self._settle(self.Status.ANSWERED, at, cursor)
-
-    def bury(self, code: str, detail: str, *, at: dt.datetime, cursor: int, pod_status: int | None = None) -> None:
+    def bury(self, code: str, detail: str, *, at: dt.datetime, cursor: int) -> None:
         """Settle without an answer, and say why."""
-        self.error_code, self.error_detail, self.pod_status = code, detail, pod_status
-        self._settle(self.Status.DEAD, at, cursor)
-
-    def _settle(self, status: str, at: dt.datetime, cursor: int) -> None:
-        self.status, self.settled_at, self.cursor = status, at, cursor
+        self.status, self.settled_at, self.cursor = self.Status.DEAD, at, cursor
+        self.error_code, self.error_detail = code, detail
         self.lease_id = self.lease_until = self.lease_worker = None
         self.save()

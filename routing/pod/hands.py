@@ -1,4 +1,4 @@
-"""What the tasks of one worker share: its name, its threads for the synchronous verbs, its HTTP client."""
+"""What the tasks of one worker share: its name, and its threads for the synchronous verbs."""
 
 import uuid
 from collections.abc import Callable
@@ -7,12 +7,10 @@ from typing import ParamSpec, TypeVar
 
 from channels.db import DatabaseSyncToAsync
 
-from routing.pod import podcalls
-
 P = ParamSpec("P")
 R = TypeVar("R")
 
-THREADS = 8  # fewer than DB_POOL_MAX: each may hold a connection
+THREADS = 6  # fewer than DB_POOL_MAX: each may hold a connection
 
 
 class Hands:
@@ -20,8 +18,7 @@ class Hands:
 
     worker_id: uuid.UUID  # under which this process tends pods, once it is registered
 
-    def __init__(self, http: podcalls.Client) -> None:
-        self.http = http
+    def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="pods")
 
     async def __call__(self, verb: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

@@ -54,7 +54,7 @@ class LocalBackend:
             return Rise.START_TIMEOUT
         if self._process is None:
             return await self._start() if time.monotonic() >= self._not_before else Rise.RISING
-        if await podcalls.is_ready(self._hands.http, self.address):
+        if await podcalls.is_ready(self.address):
             self._failed_starts, self._asked_at = 0, time.monotonic()
             self._well_at = self._asked_at
             return Rise.READY
@@ -66,7 +66,7 @@ class LocalBackend:
             return Pulse.LOST
         now = time.monotonic()
         if now - self._asked_at >= READY_EVERY_S:
-            if await podcalls.is_ready(self._hands.http, self.address):
+            if await podcalls.is_ready(self.address):
                 self._well_at = now
             elif self._asked_at - self._well_at >= NOT_READY_S:
                 return Pulse.LOST

@@ -10,8 +10,7 @@ import structlog
 from django.conf import settings
 from redis.exceptions import RedisError
 
-from routing import inbox
-
+CONNECT_S = 0.5
 RECONNECT_S = 0.5
 SILENCE_S = 30.0  # a subscription that says nothing that long is asked whether it lives
 
@@ -37,7 +36,7 @@ class Listener:
             await asyncio.sleep(RECONNECT_S)
 
     async def _listen(self) -> None:
-        client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=inbox.PATIENCE_S)
+        client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=CONNECT_S)
         async with client, client.pubsub(ignore_subscribe_messages=True) as subscription:
             await subscription.subscribe(self._channel)
             self.is_connected = True

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 
 from routing.pod.pod_states import ENDING, State
 from sessions_app.models import Session
@@ -35,13 +35,8 @@ class Worker(models.Model):
 
 
 def _fresh(at: dt.datetime) -> Q:
-    return Q(last_activity_at__gt=at - dt.timedelta(seconds=settings.SESSION_TTL))
-
-
-def _with_pending() -> Q:
-    from routing.pod.chat_models import ChatMessage  # the messages refer to their pod, not the pod to them
-
-    return Q(Exists(ChatMessage.objects.pending().filter(pod=OuterRef("pk"))))
+    """Used lately, or with messages pending: such a session does not expire (POD-42)."""
+    return Q(unsettled__gt=0) | Q(last_activity_at__gt=at - dt.timedelta(seconds=settings.SESSION_TTL))
 
 
 class PodQuerySet(models.QuerySet["Pod"]):
@@ -57,11 +52,11 @@ class PodQuerySet(models.QuerySet["Pod"]):
 
     def live(self, at: dt.datetime) -> "PodQuerySet":
         """Pods of live sessions: active, not being taken down, not expired (POD-42)."""
-        return self.standing().filter(_fresh(at) | _with_pending(), session__status=Session.Status.ACTIVE)
+        return self.standing().filter(_fresh(at), session__status=Session.Status.ACTIVE)
 
     def expired(self, at: dt.datetime) -> "PodQuerySet":
         """Pods idle for SESSION_TTL; one with pending messages never is (POD-42)."""
-        return self.standing().exclude(_fresh(at) | _with_pending())
+        return self.standing().exclude(_fresh(at))
 
 
 class Pod(models.Model):
@@ -85,6 +80,7 @@ class Pod(models.Model):
     last_work_at = models.DateTimeField()  # wakes, accepted and settled messages: what the idle sleep counts from
     last_seq = models.PositiveIntegerField(default=0)
     last_cursor = models.PositiveBigIntegerField(default=0)
+    unsettled = models.PositiveIntegerField(default=0)  # messages without an outcome: kept here, under the row's lock
     failures = models.PositiveSmallIntegerField(default=0)  # failed wakes in a row
     retry_at = models.DateTimeField(null=True)  # when a failed pod with pending messages is tried again
     backend_since = models.DateTimeField(null=True)  # the backend was asked to run this pod: its wake timeout counts
@@ -131,7 +127,7 @@ class Pod(models.Model):
 
     def is_expired(self, at: dt.datetime) -> bool:
         """Whether the pod is idle beyond its time; one with pending messages never is."""
-        return self.expires_at <= at and not self.pending().exists()
+        return self.expires_at <= at and not self.unsettled
 
     def pending(self) -> "ChatMessageQuerySet":
         """The messages that are not settled, in the order of acceptance."""

@@ -9,26 +9,17 @@ from django.db.models import F
 
 from routing import inbox
 from routing.models import Pod, PodTransition
-from routing.pod import pod_events, pod_frames, pod_states
+from routing.pod import pod_events, pod_frames, pod_states, podstore
 from routing.pod.pod_events import SYSTEM
 from routing.pod.pod_states import State
 from sessions_app import clock
 from sessions_app.errors import RedisUnavailable
-from sessions_app.models import Session
 
 log = structlog.get_logger(__name__)
 
 
 class Overtaken(Exception):
     """Another process changed the pod first; read it again."""
-
-
-def lock(pod_id: int) -> Pod:
-    """The pod with its session, both locked until the transaction ends, the session first as everywhere (SES-44)."""
-    session = Session.objects.lock(Pod.objects.values_list("session_id", flat=True).get(pk=pod_id))
-    pod = Pod.objects.select_for_update(no_key=True).get(pk=pod_id)
-    pod.session = session
-    return pod
 
 
 def begin(pod: Pod, *, performer_id: str) -> None:
@@ -66,32 +57,35 @@ def change(pod: Pod, **changes: Any) -> None:
         setattr(pod, name, value)
 
 
-def next_cursor(pod: Pod) -> int:
-    """The next value of the session's cursor, under the pod's row lock (POD-21)."""
-    change(pod, last_cursor=pod.last_cursor + 1)
-    return pod.last_cursor
-
-
 def bury_pending(pod: Pod) -> None:
     """Let every unsettled message of a locked pod die with its session (POD-27)."""
-    at = clock.now()
+    at, cursor = clock.now(), pod.last_cursor
     for message in pod.pending():
-        message.bury("SESSION_TERMINATED", "The session has ended.", at=at, cursor=next_cursor(pod))
+        cursor += 1
+        message.bury("SESSION_TERMINATED", "The session has ended.", at=at, cursor=cursor)
         transaction.on_commit(partial(pod_frames.settled, pod.session_id, message))
+    change(pod, last_cursor=cursor, unsettled=0)
 
 
-def signal(pod_id: int, session_id: str, *elements: str) -> None:
+def signal(pod_id: int, session_id: str, *elements: str, rings: bool = True) -> None:
     """Push to the session's list, unless the pod is being taken down: its lists must stay deleted (POD-27).
 
     Redis being away only delays: the lists are repaired and the workers look at the rows (POD-37).
     """
     with transaction.atomic():
-        pod = Pod.objects.select_for_update(no_key=True).standing().filter(pk=pod_id).first()
-        if pod is not None:
+        if podstore.is_standing(pod_id):
             try:
-                inbox.push(session_id, *elements)
+                inbox.push(session_id, *elements, rings=rings)
             except RedisUnavailable:
                 log.warning("pod.not_signalled", session_id=session_id)
+
+
+def ring(session_id: str, *, for_chat: bool = False) -> None:
+    """Let the workers look at the session now; `for_chat` there is a message and nothing else."""
+    try:
+        inbox.ring(session_id, for_chat=for_chat)
+    except RedisUnavailable:
+        log.warning("pod.not_signalled", session_id=session_id)
 
 
 def _write_down(pod: Pod, source: str | None, performer_id: str) -> None:
@@ -109,8 +103,4 @@ def _tell(pod_id: int, session_id: str, marks: list[str]) -> None:
     if marks:
         signal(pod_id, session_id, *marks)
         return
-    try:
-        inbox.ring(session_id)
-        inbox.tell(session_id)
-    except RedisUnavailable:
-        log.warning("pod.not_signalled", session_id=session_id)
+    ring(session_id)

@@ -1,5 +1,6 @@
 """HTTP doors to pods and chat (POD section 2)."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -90,8 +91,8 @@ class ChatWithSession(PodEndpoint):
             return now
 
         def look(is_last: bool) -> Response | None:
-            accepted.message.refresh_from_db()
-            return _outcome(session_id, accepted) if is_last or accepted.message.is_settled else None
+            found = replace(accepted, message=chat.again(accepted.message))
+            return _outcome(session_id, found) if is_last or found.message.is_settled else None
 
         return self.held(now, within_s=settings.CHAT_WAIT_S, look=look)
 
@@ -171,7 +172,7 @@ def _outcome(session_id: str, accepted: Accepted) -> Response:
         return Response(pod_shapes.processed(session_id, message), headers=headers)
     if message.status == ChatMessage.Status.DEAD:
         raise _death(message)
-    shape = pod_shapes.queued(session_id, message, position=chat.position(message))
+    shape = pod_shapes.queued(session_id, message, position=accepted.position)
     return Response(shape, status=202, headers=headers)
 
 

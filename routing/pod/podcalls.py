@@ -1,19 +1,27 @@
-"""Door to a pod over HTTP (POD-45 to POD-47): hand it a message, ask whether it is ready."""
+"""Door to a pod over HTTP/1.1 (POD-45 to POD-47): hand it a message, ask whether it is ready.
+
+One connection serves one call, spoken to directly: what counts is whether a request was sent at all before something
+broke (POD-33), and a connection kept open could not tell.
+"""
 
 import asyncio
+import ssl
 from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
 
-import httpx
+import httptools
 from django.conf import settings
 
-from routing.models import ChatMessage
+from routing.pod.chatstore import Claimed
 from routing.pod.outcomes import MOST_ANSWER_BYTES, NotHanded, Outcome, Retry, judge
 from sessions_app import jsonwire
-
-Client = httpx.AsyncClient
+from sessions_app.errors import MalformedJson, TooDeep
 
 CONNECT_S = 2.0  # POD-46
 READY_S = 2.0
+_PIECE_BYTES = 65_536
+
+Headers = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,65 +34,117 @@ class Address:
     token: str | None = None
 
 
-def client() -> Client:
-    """A client for all pods of a worker.
-
-    A connection serves one call: a kept one that the pod closes in the same moment would look like a failed attempt.
-    """
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-    return httpx.AsyncClient(limits=limits, trust_env=False, follow_redirects=False)
+class Broken(Exception):
+    """The exchange ended without a whole answer."""
 
 
-async def send(over: Client, to: Address, message: ChatMessage) -> Outcome:
+class NotThere(Exception):
+    """Nobody took the connection: nothing was sent."""
+
+
+async def send(to: Address, message: Claimed) -> Outcome:
     """Hand a message to its pod and read what becomes of it; never raises."""
     try:
         async with asyncio.timeout(settings.POD_CHAT_TIMEOUT_S):
-            return await _exchange(over, to, message)
-    except (httpx.ConnectError, httpx.ConnectTimeout):
+            answer = await _exchange("POST", f"{to.url}/chat", _headers(to, message), _body(to, message))
+    except NotThere:
         return NotHanded()
     except TimeoutError:
         return Retry("The pod did not answer in time.")
-    except httpx.HTTPError:
+    except (Broken, OSError):
         return Retry("The connection to the pod broke.")
+    return judge(answer.status, answer.whole_body, retry_after=answer.headers.get("retry-after"))
 
 
-async def is_ready(over: Client, to: Address) -> bool:
+async def is_ready(to: Address) -> bool:
     """Whether the pod of this very session says that it can take a chat; a stranger on its port is none."""
     try:
-        answer = await over.get(f"{to.url}/ready", timeout=READY_S)
-        members = answer.json()
-    except (httpx.HTTPError, ValueError):
+        async with asyncio.timeout(READY_S):
+            answer = await _exchange("GET", f"{to.url}/ready", {})
+        members = jsonwire.loads(answer.whole_body or b"")
+    except (NotThere, Broken, OSError, TimeoutError, MalformedJson, TooDeep):
         return False
-    return answer.status_code == 200 and isinstance(members, dict) and members.get("session_id") == to.session_id
+    return answer.status == 200 and isinstance(members, dict) and members.get("session_id") == to.session_id
 
 
-async def _exchange(over: Client, to: Address, message: ChatMessage) -> Outcome:
-    timeout = httpx.Timeout(settings.POD_CHAT_TIMEOUT_S, connect=CONNECT_S)
-    request = over.build_request(
-        "POST", f"{to.url}/chat", content=_body(to, message), headers=_headers(to, message), timeout=timeout
-    )
-    answer = await over.send(request, stream=True)
+class _Answer:
+    """What httptools reads: the status, the headers, as much of the body as may count."""
+
+    def __init__(self) -> None:
+        self.status, self.headers, self.body = 0, Headers(), bytearray()
+        self.is_complete = False
+        self._parser = httptools.HttpResponseParser(self)
+
+    @property
+    def whole_body(self) -> bytes | None:
+        """The body; None when it is longer than an answer may be."""
+        return bytes(self.body) if len(self.body) <= MOST_ANSWER_BYTES else None
+
+    def feed(self, data: bytes) -> bool:
+        """Read on; whether that was enough. Raises Broken."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            if not self.is_complete:  # what follows a whole answer is of no interest
+                raise Broken(str(error)) from error
+        return self.is_complete or len(self.body) > MOST_ANSWER_BYTES
+
+    def end(self) -> None:
+        """The connection was closed. Raises Broken, unless that is how the body was to end."""
+        unbounded = self.status and not {"content-length", "transfer-encoding"} & self.headers.keys()
+        if not self.is_complete and not unbounded:
+            raise Broken("the answer is not whole")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """httptools' hook."""
+        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+
+    def on_headers_complete(self) -> None:
+        """httptools' hook."""
+        self.status = self._parser.get_status_code()
+
+    def on_body(self, data: bytes) -> None:
+        """httptools' hook."""
+        self.body += data
+
+    def on_message_complete(self) -> None:
+        """httptools' hook; what says `100 Continue` is not the answer yet."""
+        self.is_complete = self.status >= 200
+
+
+async def _exchange(method: str, url: str, headers: Headers, body: bytes = b"") -> _Answer:
+    """One request and its answer. Raises NotThere, Broken, OSError."""
+    parts = urlsplit(url)
+    reader, writer = await _connect(parts)
     try:
-        return judge(answer.status_code, await _bounded(answer), retry_after=answer.headers.get("Retry-After"))
+        lines = {"Host": parts.netloc, "Connection": "close", "Content-Length": str(len(body)), **headers}
+        head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
+        writer.write(f"{method} {parts.path or '/'} HTTP/1.1\r\n{head}\r\n".encode("latin-1") + body)
+        await writer.drain()
+        answer = _Answer()
+        while data := await reader.read(_PIECE_BYTES):
+            if answer.feed(data):
+                return answer
+        answer.end()
+        return answer
     finally:
-        await answer.aclose()
+        writer.close()
 
 
-async def _bounded(answer: httpx.Response) -> bytes | None:
-    """The body, or None as soon as it is longer than an answer may be."""
-    body = bytearray()
-    async for part in answer.aiter_bytes():
-        body += part
-        if len(body) > MOST_ANSWER_BYTES:
-            return None
-    return bytes(body)
+async def _connect(parts: SplitResult) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    secure = ssl.create_default_context() if parts.scheme == "https" else None
+    port = parts.port or (443 if secure else 80)
+    try:
+        async with asyncio.timeout(CONNECT_S):
+            return await asyncio.open_connection(parts.hostname, port, ssl=secure)
+    except (OSError, TimeoutError) as error:
+        raise NotThere from error
 
 
-def _headers(to: Address, message: ChatMessage) -> dict[str, str]:
+def _headers(to: Address, message: Claimed) -> Headers:
     return {
         "Content-Type": "application/json",
         "Accept": "application/json",
-        "Accept-Encoding": "identity",
         "X-Session-Id": to.session_id,
         "X-User-Id": to.user_id,
         "X-Message-Id": str(message.message_id),
@@ -94,7 +154,7 @@ def _headers(to: Address, message: ChatMessage) -> dict[str, str]:
     }
 
 
-def _body(to: Address, message: ChatMessage) -> bytes:
+def _body(to: Address, message: Claimed) -> bytes:
     members = {
         "message": message.text,
         "message_id": str(message.message_id),

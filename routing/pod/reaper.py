@@ -15,7 +15,7 @@ from django.db import DatabaseError, transaction
 
 from routing import inbox
 from routing.models import ChatMessage, Pod
-from routing.pod import pod_endings, pod_moves, workers
+from routing.pod import pod_endings, pod_moves, podstore, workers
 from routing.pod.pod_states import ENDING, State
 from sessions_app import clock
 from sessions_app.errors import DomainError
@@ -147,7 +147,7 @@ def _take_down(session_id: str) -> bool:
 def _free(message_id: uuid.UUID) -> bool:
     with transaction.atomic():
         message = ChatMessage.objects.get(pk=message_id)
-        pod_moves.lock(message.pod_id)
+        podstore.lock_pod(message.pod_id)
         message.refresh_from_db()
         at = clock.now()
         if message.lease_until is None or message.lease_until > at:

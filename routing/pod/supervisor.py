@@ -10,7 +10,7 @@ from django.db import DatabaseError
 
 from routing import inbox
 from routing.models import Pod
-from routing.pod import podcalls, reaper, tending, workers
+from routing.pod import reaper, tending, workers
 from routing.pod.backends import Backends
 from routing.pod.hands import Hands
 from routing.pod.notices import Listener
@@ -40,17 +40,16 @@ class Supervisor:
 
     async def run(self, *, once: bool = False, ready: Callable[[], None] = lambda: None) -> None:
         """Work; calls `ready` once it does. With `once` one round of delivery, reaping and repair (POD-53)."""
-        async with podcalls.client() as http:
-            self._hands = Hands(http)
-            self._hands.worker_id = (await self._hands(workers.register)).pk
-            self._backends = Backends(self._hands)
-            try:
-                await self._repair(reaper.QUICK)
-                ready()
-                await (self._one_round() if once else self._work())
-            finally:
-                await self._give_back()
-                self._hands.close()
+        self._hands = Hands()
+        self._hands.worker_id = (await self._hands(workers.register)).pk
+        self._backends = Backends(self._hands)
+        try:
+            await self._repair(reaper.QUICK)
+            ready()
+            await (self._one_round() if once else self._work())
+        finally:
+            await self._give_back()
+            self._hands.close()
 
     async def _work(self) -> None:
         listener = Listener(inbox.WORK, self._heard)
@@ -113,10 +112,11 @@ class Supervisor:
         if not task.cancelled() and (error := task.exception()):
             log.error("pod.tender_failed", exc_info=error)
 
-    def _heard(self, session_id: str) -> None:
+    def _heard(self, notice: str) -> None:
+        session_id = notice.removesuffix(inbox.FOR_CHAT)
         for tender, _ in self._tenders.values():
             if tender.session_id == session_id:
-                tender.ring()
+                tender.ring(for_chat=session_id != notice)
                 return
         self._rung.set()
 

@@ -1,13 +1,15 @@
 """One pod in the hands of one worker: brought up, given its messages one by one, taken down (POD-33, POD-49)."""
 
 import asyncio
+import datetime as dt
 import time
 
 import structlog
+from django.conf import settings
 from django.db import DatabaseError
 
 from routing import chat
-from routing.chat import Delivery
+from routing.chat import Delivery, NothingDue
 from routing.models import Pod
 from routing.pod import pod_endings, podcalls, tending, workers
 from routing.pod.backend import Backend, Pulse, Rise
@@ -28,18 +30,23 @@ log = structlog.get_logger(__name__)
 
 
 class Tender:
-    """The loop for one pod. `bell` makes it look at once; `leave` makes it hand the pod back and end."""
+    """The loop for one pod. `ring` makes it look at once; `leave` makes it hand the pod back and end."""
 
     def __init__(self, hands: Hands, pod: Pod, backend: Backend) -> None:
         self.session_id = pod.session_id
         self._hands, self._pod_id, self._backend = hands, pod.pk, backend
         self._bell, self._leaving = asyncio.Event(), False
         self._delivery: asyncio.Task[None] | None = None
+        self._rung_meanwhile = False  # a message came while another was at work
         self._mine = self._serving = False
+        self._whole_look_at = 0.0  # monotonic; until then a calm pod needs no look at its row
 
-    def ring(self) -> None:
-        """Look at the row now."""
-        self._bell.set()
+    def ring(self, *, for_chat: bool = False) -> None:
+        """Look now; `for_chat` once the message at work is done."""
+        if for_chat and self._serving and not self._is_free:
+            self._rung_meanwhile = True
+        else:
+            self._bell.set()
 
     def leave(self) -> None:
         """Give the pod back as soon as its call is over."""
@@ -65,6 +72,7 @@ class Tender:
                 await asyncio.wait_for(self._bell.wait(), min(left, CHECK_S))
             except TimeoutError:
                 if self._is_free and await self._backend.pulse() is not Pulse.WELL:
+                    self._whole_look_at = 0.0
                     break
         self._bell.clear()
 
@@ -76,14 +84,25 @@ class Tender:
     async def _look(self) -> float | None:
         """One step; how long to rest then, None when the pod needs nothing any more."""
         try:
-            if self._is_free and await self._claim():
-                return CHECK_S
+            if self._is_free and (rest := await self._claim()) is not None:
+                return rest
             pod = await self._hands(tending.take, self._pod_id, worker_id=self._hands.worker_id)
             self._mine = pod is not None and pod.worker_id == self._hands.worker_id
             return await self._step(pod) if pod is not None and self._mine else None
         except (DomainError, DatabaseError, Overtaken) as error:
             log.warning("pod.not_tended", error=repr(error))
             return AGAIN_S
+
+    async def _claim(self) -> float | None:
+        """Begin to deliver the next message; how long to rest then, None when the pod's row needs a look."""
+        found = await self._next()
+        if isinstance(found, Delivery):
+            self._delivery = asyncio.create_task(self._deliver(found))
+            return CHECK_S
+        left = self._whole_look_at - time.monotonic()
+        if not found.is_calm or left <= 0:
+            return None
+        return left if found.until is None else min(left, _seconds_to(found.until))
 
     async def _step(self, pod: Pod) -> float | None:
         self._serving = pod.state in SERVING
@@ -123,46 +142,43 @@ class Tender:
             verb = tending.at_zero if pulse is Pulse.AT_ZERO else tending.lost
             await self._hands(verb, self._pod_id)
             return 0.0
-        if await self._claim():
-            return CHECK_S
         due = await self._hands(tending.settle_down, self._pod_id)
-        return UNDISTURBED_S if due is None else max(0.0, (due - clock.now()).total_seconds())
+        rest = UNDISTURBED_S if due is None else _seconds_to(due)
+        self._whole_look_at = time.monotonic() + rest
+        return rest
 
-    async def _claim(self) -> bool:
-        """Begin to deliver the next message; False if none is due."""
-        claimed = await self._hands(chat.claim, self._pod_id, worker_id=self._hands.worker_id)
-        if not isinstance(claimed, Delivery):
-            return False
-        self._delivery = asyncio.create_task(self._deliver(claimed))
-        return True
+    async def _next(self) -> Delivery | NothingDue:
+        own = self._hands.worker_id
+        return await self._hands(chat.claim, self._pod_id, session_id=self.session_id, worker_id=own)
 
     async def _deliver(self, delivery: Delivery) -> None:
         """Deliver this message, and those right behind it."""
-        following: Delivery | None = delivery
+        following: Delivery | NothingDue = delivery
+        calm = False
         try:
-            while following is not None and not self._leaving:
-                outcome = await podcalls.send(self._hands.http, self._backend.address, following.message)
-                await self._settle(following, outcome)
+            while isinstance(following, Delivery) and not self._leaving:
+                outcome = await podcalls.send(self._backend.address, following.message)
+                calm = await self._settle(following, outcome)
                 if isinstance(outcome, NotHanded):
                     await self._hands(tending.lost, self._pod_id)
-                    break
-                claimed = await self._hands(chat.claim, self._pod_id, worker_id=self._hands.worker_id)
-                following = claimed if isinstance(claimed, Delivery) else None
+                following = NothingDue() if calm else await self._next()
         except (DomainError, DatabaseError, Overtaken) as error:
             log.warning("chat.not_claimed", error=repr(error))
-        finally:
+        if calm:
+            self._whole_look_at = time.monotonic() + min(UNDISTURBED_S, settings.POD_IDLE_SLEEP_S)
+        if self._rung_meanwhile or not calm:
+            self._rung_meanwhile = False
             self._bell.set()
 
-    async def _settle(self, delivery: Delivery, outcome: Outcome) -> None:
+    async def _settle(self, delivery: Delivery, outcome: Outcome) -> bool:
         """Write the outcome down, trying again while the lease holds: the pod has done the work already."""
         while True:
             try:
-                await self._hands(chat.settle, delivery, outcome)
-                return
+                return await self._hands(chat.settle, delivery, outcome)
             except (DomainError, DatabaseError) as error:
-                log.warning("chat.not_settled", message_id=str(delivery.message.pk), error=repr(error))
-                if delivery.message.lease_until is None or delivery.message.lease_until <= clock.now():
-                    return
+                log.warning("chat.not_settled", message_id=str(delivery.message.message_id), error=repr(error))
+                if delivery.lease_until <= clock.now():
+                    return False
                 await asyncio.sleep(AGAIN_S)
 
     async def _give_back(self) -> None:
@@ -178,3 +194,7 @@ class Tender:
 
 def _since_ms(pod: Pod) -> int:
     return round((clock.now() - (pod.woken_at or pod.since)).total_seconds() * 1000)
+
+
+def _seconds_to(at: dt.datetime) -> float:
+    return max(0.0, (at - clock.now()).total_seconds())

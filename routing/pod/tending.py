@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, OuterRef, Q
 
 from routing.models import ChatMessage, Pod
-from routing.pod import pod_moves
+from routing.pod import pod_moves, podstore
 from routing.pod.pod_states import State
 from sessions_app import clock
 
@@ -73,7 +73,7 @@ def ready(pod_id: int) -> bool:
 def failed(pod_id: int, *, reason: str, output: str = "") -> bool:
     """Waking to failed, to be tried again later while messages wait (POD-32)."""
     with transaction.atomic():
-        pod = pod_moves.lock(pod_id)
+        pod = podstore.lock_pod(pod_id)
         if pod.state != State.WAKING:
             return False
         wait_s = FAILED_RETRY_S[min(pod.failures, len(FAILED_RETRY_S) - 1)]
@@ -87,8 +87,8 @@ def failed(pod_id: int, *, reason: str, output: str = "") -> bool:
 def retry(pod_id: int) -> bool:
     """Failed to waking, where messages wait and the time has come."""
     with transaction.atomic():
-        pod = pod_moves.lock(pod_id)
-        if pod.state != State.FAILED or pod.retry_at is None or not pod.pending().exists():
+        pod = podstore.lock_pod(pod_id)
+        if pod.state != State.FAILED or pod.retry_at is None or not pod.unsettled:
             pod_moves.change(pod, retry_at=None)
             return False
         if pod.retry_at > clock.now():
@@ -100,8 +100,8 @@ def retry(pod_id: int) -> bool:
 def lost(pod_id: int) -> bool:
     """The process of a serving pod is gone: to waking, or to sleep if it was draining and has nothing left."""
     with transaction.atomic():
-        pod = pod_moves.lock(pod_id)
-        if pod.state == State.DRAINING and not pod.pending().exists():
+        pod = podstore.lock_pod(pod_id)
+        if pod.state == State.DRAINING and not pod.unsettled:
             pod_moves.move(pod, State.SLEEPING, reason="drained")
             return True
         if pod.state == State.DRAINING:
@@ -115,8 +115,8 @@ def lost(pod_id: int) -> bool:
 def at_zero(pod_id: int) -> bool:
     """KEDA took the replicas away: asleep if nothing is pending, else awake again (POD-62)."""
     with transaction.atomic():
-        pod = pod_moves.lock(pod_id)
-        if pod.state == State.RUNNING and not pod.pending().exists():
+        pod = podstore.lock_pod(pod_id)
+        if pod.state == State.RUNNING and not pod.unsettled:
             desired = Pod.Desired.ASLEEP
             pod_moves.move(pod, State.SLEEPING, reason="scaled_to_zero", desired=desired, backend_since=None)
             return True
@@ -133,7 +133,7 @@ def scaled_up(session_id: str) -> bool:
     """KEDA raised the replicas of a sleeping pod."""
     with transaction.atomic():
         pod = Pod.objects.filter(session_id=session_id, state=State.SLEEPING).first()
-        pod = pod and pod_moves.lock(pod.pk)
+        pod = pod and podstore.lock_pod(pod.pk)
         if pod is None or pod.state != State.SLEEPING:
             return False
         at = clock.now()
@@ -149,8 +149,8 @@ def settle_down(pod_id: int) -> dt.datetime | None:
     Returns when to look again: at a message's next attempt, or when the idle time ends; None when nothing is in sight.
     """
     with transaction.atomic():
-        pod = pod_moves.lock(pod_id)
-        first = pod.pending().first()
+        pod = podstore.lock_pod(pod_id)
+        first = pod.pending().first() if pod.unsettled else None
         if first is not None:
             return first.lease_until or first.next_attempt_at
         if pod.state == State.DRAINING:
@@ -169,7 +169,7 @@ def settle_down(pod_id: int) -> dt.datetime | None:
 
 def _move(pod_id: int, source: str, target: str, reason: str, **changes: Any) -> bool:
     with transaction.atomic():
-        pod = pod_moves.lock(pod_id)
+        pod = podstore.lock_pod(pod_id)
         if pod.state != source:
             return False
         pod_moves.move(pod, target, reason=reason, **changes)

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from routing import chat
 from routing.models import Pod, Worker
-from routing.pod import pod_moves, processes
+from routing.pod import pod_moves, podstore, processes
 from routing.pod.pod_states import State
 from sessions_app import clock
 
@@ -64,7 +64,7 @@ def hand_back(pod_id: int, *, orderly: bool = False) -> str:
     Otherwise the lease has to run out.
     """
     with transaction.atomic():
-        pod = pod_moves.lock(pod_id)
+        pod = podstore.lock_pod(pod_id)
         if pod.pid is not None and pod.worker is not None and pod.worker.machine == processes.machine():
             processes.kill_leftover(pod.pid, pod.pid_start or 0)
         if pod.pid is not None or orderly:
@@ -84,7 +84,7 @@ def _is_this_process(worker: Worker) -> bool:
 
 def _rest(pod: Pod) -> None:
     """A pod without a process: back to waking while something is pending, asleep otherwise."""
-    pending = pod.pending().exists()
+    pending = pod.unsettled
     if pod.state == State.DRAINING and not pending:
         pod_moves.move(pod, State.SLEEPING, reason="drained")
     elif pod.state == State.DRAINING:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.core.management import call_command
 
 from routing import inbox
 from routing.models import ChatMessage, Pod
+from sessions_app import redisdoor
 from tests.commands import run
 from tests.logs import events
 from tests.routing.world import QUICK, World, until
@@ -169,11 +169,10 @@ def test_lists_follow_the_rows(world: World) -> None:
     world.pods.script(session_id, {"wait_s": 1})
     first, second = (world.chat(session_id, text).json()["message_id"] for text in ("one", "two"))
     until(lambda: world.status(session_id)["in_flight"])
-    client = inbox._client(settings.REDIS_URL)
-    queue, in_flight = (client.lrange(f"baton:{name}:{session_id}", 0, -1) for name in ("queue", "inflight"))
+    queue, in_flight = (redisdoor.call("lrange", f"baton:{name}:{session_id}", 0, -1) for name in ("queue", "inflight"))
     assert queue == [second.encode()]
     assert in_flight[-1] == first.encode()
-    assert client.ttl(f"baton:queue:{session_id}") > 86000
+    assert redisdoor.call("ttl", f"baton:queue:{session_id}") > 86000
     world.settled(session_id, 2)
     until(lambda: not inbox.sessions_with_lists())
 
@@ -182,10 +181,11 @@ def test_chat_during_the_drain_ends_awake(world: World) -> None:
     """POD-76 row 7; POD-15."""
     session_id = world.awake()
     for moment in (0.0, 0.02, 0.1, 0.3):
-        world.pods.script(session_id, {"wait_s": 0.1})
+        calls = len(world.pods.calls(session_id))
+        world.pods.script(session_id, {"wait_s": 0.2})
         asked = threading.Thread(target=world.chat, args=(session_id, "before"))
         asked.start()
-        until(lambda: world.status(session_id)["queue_length"])
+        until(lambda: len(world.pods.calls(session_id)) > calls)  # noqa: B023  # asked at once
         assert world.http.post(f"/session/{session_id}/sleep").json()["status"] == "sleeping"
         time.sleep(moment)
         world.chat(session_id, "after")
