@@ -44,7 +44,7 @@ class Document(NamedTuple):
     def pick(self, keys: Collection[str]) -> bytes:
         """The canonical object of those of `keys` that the state has."""
         members = self.members
-        return _joined([members[key] for key in _ordered([key for key in keys if key in members])])
+        return joined([members[key] for key in _ordered([key for key in keys if key in members])])
 
     def differing(self, other: "Document") -> set[str]:
         """The root keys whose values differ; an absent key differs from any value."""
@@ -107,7 +107,7 @@ def member_count(canonical: bytes) -> int:
 
 
 def _document(members: Mapping[str, bytes]) -> Document:
-    canonical = _joined(members.values())
+    canonical = joined(members.values())
     if len(canonical) > MAX_BYTES:
         raise StateTooLarge(f"{len(canonical)} canonical bytes; a state has at most {MAX_BYTES}")
     # Every member shows `":` once and strings rarely do, so the exact count is seldom needed.
@@ -116,7 +116,7 @@ def _document(members: Mapping[str, bytes]) -> Document:
     return Document(members, canonical, hashlib.sha256(canonical).hexdigest())
 
 
-def _joined(members: Iterable[bytes]) -> bytes:
+def joined(members: Iterable[bytes]) -> bytes:
     return b"{" + b",".join(members) + b"}"
 
 

@@ -8,13 +8,13 @@ from typing import Any, Final, NamedTuple
 
 from sessions_app.errors import InvalidPatch, InvalidUpdate, UnknownOperation
 from sessions_app.state import jsonpatching
-from sessions_app.state.canonical import Document, check_depth, encoded_members
+from sessions_app.state.canonical import Document, check_depth, encoded_members, joined
 
 KEY_OPERATIONS: Final = ("SET", "DELETE", "MERGE")
 
 
 class Change(NamedTuple):
-    """The full effect on the root: encoded members that are set, also to equal values, and keys that vanish, sorted."""
+    """The full effect on the root: members that are set, also to equal values, and keys that vanish, in order."""
 
     changed: Mapping[str, bytes]
     deleted: Sequence[str]
@@ -22,6 +22,14 @@ class Change(NamedTuple):
     def apply(self, document: Document) -> Document:
         """The state after the change. Raises StateTooLarge."""
         return document.replacing(self.changed, self.deleted)
+
+    def forward(self) -> bytes:
+        """What is set, as a canonical object."""
+        return joined(self.changed.values())
+
+    def backward(self, document: Document) -> bytes:
+        """What the touched keys were in `document`, as a canonical object."""
+        return document.pick([*self.changed, *self.deleted] if self.deleted else self.changed.keys())
 
 
 def update(document: Document, changes: Mapping[str, Any], deleted_keys: Collection[str]) -> Change:

@@ -1,12 +1,12 @@
-"""Door to the rows of states (STA-62): a batch is locked and read in one round trip and written in another.
+"""Door to the rows of states (STA-62): a batch is locked, read and written by one statement each.
 
 Plain SQL: the ORM has no words for locking, reading and writing many rows by arrays.
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from weakref import WeakSet
 
 import orjson
 import psycopg
@@ -57,7 +57,7 @@ WITH made AS (
         session_id, epoch, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
         deleted_keys, previous, checksum, size_bytes, created_at)
     SELECT session_id, epoch::uuid, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
-           deleted_keys::jsonb, previous, checksum, size_bytes, %s
+           convert_from(deleted_keys, 'UTF8')::jsonb, previous, checksum, size_bytes, %s
     FROM made
 )
 UPDATE sessions_app_state s
@@ -134,18 +134,17 @@ def lock(session_ids: Sequence[str], checksums: Sequence[str | None]) -> tuple[l
 
     `checksums` are what the process holds for each session, None for nothing.
     """
-    with _pipeline() as cursor:
-        names = texts(session_ids)
-        locked = cursor().execute(_LOCK, [names], binary=True)
-        loaded = cursor().execute(_LOAD, [names, texts(checksums)], binary=True)
-    return [LockedSession(*row) for row in locked], [LoadedState(*row) for row in loaded]
+    names = texts(session_ids)
+    locked = _rows(_LOCK, [names])
+    return [LockedSession._make(row) for row in locked], [
+        LoadedState._make(row) for row in _rows(_LOAD, [names, texts(checksums)])
+    ]
 
 
 def read(session_id: str) -> "Found | None":
     """The session and its state as last committed, without a lock; None if there is no such session."""
-    with _pipeline() as cursor:
-        row = cursor().execute(READ, [texts([session_id])], binary=True).fetchone()
-    return found(row) if row else None
+    rows = _rows(READ, [texts([session_id])])
+    return found(rows[0]) if rows else None
 
 
 class Found(NamedTuple):
@@ -166,24 +165,21 @@ def found(row: Sequence[Any]) -> Found:
 
 def versions_by_op(ops: Sequence[tuple[str, str, str]]) -> list[Version]:
     """The versions that (session, device, op_id) have made."""
-    with _pipeline() as cursor:
-        rows = cursor().execute(_BY_OP, [texts(column) for column in zip(*ops, strict=True)], binary=True)
-    return [Version(*row) for row in rows]
+    return [Version._make(row) for row in _rows(_BY_OP, [texts(column) for column in zip(*ops, strict=True)])]
 
 
 def write(changed: Sequence["Held"], now: "Moment", *, touched: Sequence[str]) -> None:
-    """Append what was made to the operation log and bring the states up to it, in one round trip."""
+    """Append what was made to the operation log and bring the states up to it."""
     inserted = [held for held in changed if not held.is_stored]
     forgetting = [held for held in changed if held.made[0].version == 1 or _crosses(held.made)]
     times = [*now, now.expires_at.date()]
-    with _pipeline() as cursor:
-        cursor().execute(_WRITE, [*_made(changed), now.at, *times])
-        if inserted:
-            cursor().execute(_INSERT, [*times, *_states(inserted)])
-        if forgetting:
-            cursor().execute(_FORGET, _kept(forgetting))
-        if touched:
-            cursor().execute(_TOUCH, [now.at, texts(touched)])
+    _run(_WRITE, [*_made(changed), now.at, *times])
+    if inserted:
+        _run(_INSERT, [*times, *_states(inserted)])
+    if forgetting:
+        _run(_FORGET, _kept(forgetting))
+    if touched:
+        _run(_TOUCH, [now.at, texts(touched)])
 
 
 def _crosses(made: Sequence[Version]) -> bool:
@@ -193,23 +189,41 @@ def _crosses(made: Sequence[Version]) -> bool:
 
 def _made(changed: Sequence["Held"]) -> list[Column]:
     versions = [version for held in changed for version in held.made]
-    newest = {id(held.made[-1]): held for held in changed}
-    states = [newest.get(id(version)) for version in versions]
+    # Only the newest version of a session brings its state along.
+    states = [held if version is held.made[-1] else None for held in changed for version in held.made]
+    columns = list(zip(*versions, strict=True))
+    (
+        ids,
+        epochs,
+        numbers,
+        sources,
+        devices,
+        apps,
+        performers,
+        ops,
+        digests,
+        changes,
+        deleted,
+        previous,
+        sums,
+        sizes,
+        _,
+    ) = columns
     return [
-        texts([v.session_id for v in versions]),
-        texts([v.epoch for v in versions]),
-        bigints([v.version for v in versions]),
-        texts([v.source for v in versions]),
-        texts([v.device_id for v in versions]),
-        texts([v.app_version for v in versions]),
-        texts([v.performer_id for v in versions]),
-        texts([v.op_id for v in versions]),
-        blobs([v.op_digest for v in versions]),
-        blobs([v.changes for v in versions]),
-        texts([orjson.dumps(v.deleted_keys).decode() for v in versions]),
-        blobs([v.previous for v in versions]),
-        texts([v.checksum for v in versions]),
-        bigints([v.size_bytes for v in versions]),
+        texts(ids),
+        texts(epochs),
+        bigints(numbers),
+        texts(sources),
+        texts(devices),
+        texts(apps),
+        texts(performers),
+        texts(ops),
+        blobs(digests),
+        blobs(changes),
+        blobs([orjson.dumps(keys) for keys in deleted]),
+        blobs(previous),
+        texts(sums),
+        bigints(sizes),
         blobs([held.data if held else None for held in states]),
         timestamps([held.state.created_at if held and held.state else None for held in states]),
     ]
@@ -239,12 +253,26 @@ def _kept(changed: Sequence["Held"]) -> list[Column]:
     ]
 
 
-@contextmanager
-def _pipeline() -> Iterator[Callable[[], psycopg.Cursor[Any]]]:
-    """A source of cursors whose statements leave together and are prepared once per connection."""
+def _rows(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    """The rows of a statement that has some."""
+    with connection.wrap_database_errors:
+        return _run(statement, parameters).fetchall()
+
+
+def _run(statement: str, parameters: Sequence[Any]) -> psycopg.Cursor[Any]:
+    """Execute a statement, which each connection prepares once."""
     connection.ensure_connection()
-    raw = connection.connection
-    raw.prepare_threshold = 0
-    columns.register(raw)
-    with connection.wrap_database_errors, raw.pipeline():
-        yield lambda: psycopg.Cursor(raw)
+    with connection.wrap_database_errors:
+        return _cursor(connection.connection).execute(statement, parameters, binary=True)
+
+
+def _cursor(raw: psycopg.Connection[Any]) -> psycopg.Cursor[Any]:
+    """A plain cursor: Django's own put parameters into the text of statements, which then cannot be prepared."""
+    if raw not in _taught:
+        raw.prepare_threshold = 0
+        columns.register(raw)
+        _taught.add(raw)
+    return psycopg.Cursor(raw)
+
+
+_taught: WeakSet[psycopg.Connection[Any]] = WeakSet()  # connections that prepare statements and take columns
