@@ -1,13 +1,16 @@
 """What every test has: roots of its own, a Redis database of its own, and people with known rights."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.cache import cache
+from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
 
 from sessions_app.access import revocations, tallies
+from sessions_app.state import committer
 from tests.clients import Api
 from tests.factories import make_token
 
@@ -23,6 +26,18 @@ def quick_flush() -> None:
         return [f"DELETE FROM {self.quote_name(table)};" for table in tables]  # foreign keys are checked at the end
 
     DatabaseOperations.sql_flush = delete  # type: ignore[method-assign]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def nobody_left_in_the_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The test database can be dropped only when no thread or process of a test holds a connection any more."""
+    yield
+    committer.stop()
+    others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        cursor.execute(others, cursor.fetchone())
+        connection.close()
 
 
 @pytest.fixture(autouse=True)
