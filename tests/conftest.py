@@ -25,7 +25,7 @@ def quick_flush() -> None:
             return truncate(self, style, tables, reset_sequences=True, **options)
         return [f"DELETE FROM {self.quote_name(table)};" for table in tables]  # foreign keys are checked at the end
 
-    DatabaseOperations.sql_flush = delete  # type: ignore[method-assign]
+    DatabaseOperations.sql_flush = delete  # type: ignore[assignment,method-assign]
 
 
 @pytest.fixture(autouse=True, scope="session")
