@@ -5,6 +5,7 @@ counted within SEND_EVERY_S; by that much a limit may be overrun, and no request
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,12 +38,13 @@ def use(rate: Rate, caller: Caller) -> Usage | None:
     window.count += 1
     window.unsent += 1
     _send_soon()
-    return Usage(limit, window.most, window.count, max(1, window.ends - now))
+    return None if _redis.is_away else Usage(limit, window.most, window.count, max(1, window.ends - now))
 
 
 def forget_everything() -> None:
     """Begin as a new process does."""
     _windows.clear()
+    _redis.is_away = False
 
 
 @dataclass(slots=True)
@@ -58,6 +60,13 @@ class _Window:
     unsent: int = 0
 
 
+class _Redis:
+    """What the last sending has told."""
+
+    is_away = False
+    sent_at = 0.0  # the loop's clock
+
+
 def _open(rate: Rate, who: str, limit: str) -> _Window:
     most, period_s = core._split_rate(limit)
     ends = core._get_window(who, period_s)
@@ -69,11 +78,14 @@ def _send_soon() -> None:
     loop = asyncio.get_running_loop()
     if loop not in _sending:
         _sending.add(loop)
-        loop.call_later(SEND_EVERY_S, _send, loop)
+        # The first one goes at once: it also tells whether Redis is there.
+        pause_s = _redis.sent_at + SEND_EVERY_S - loop.time()
+        loop.call_later(max(0.0, pause_s), _send, loop)
 
 
 def _send(loop: asyncio.AbstractEventLoop) -> None:
     _sending.discard(loop)
+    _redis.sent_at = loop.time()
     now = int(time.time())
     for name in [name for name, window in _windows.items() if window.ends < now]:
         del _windows[name]
@@ -90,9 +102,11 @@ def _add(loop: asyncio.AbstractEventLoop, windows: Sequence[_Window], counts: Se
     try:
         totals = [_increased(window, count) for window, count in zip(windows, counts, strict=True)]
     except limits.AWAY as error:
+        _redis.is_away = True  # everybody passes until it answers again (OPS-49)
         log.warning("limits.unavailable", limit="tallies", error=str(error))
         return
-    if not loop.is_closed():
+    _redis.is_away = False
+    with contextlib.suppress(RuntimeError):  # the loop may have closed meanwhile
         loop.call_soon_threadsafe(_take_home, windows, totals)
 
 
@@ -108,5 +122,6 @@ def _take_home(windows: Sequence[_Window], totals: Sequence[int]) -> None:
 
 
 _teller = ThreadPoolExecutor(1, thread_name_prefix="tallies")  # one thread: Django's cache keeps its connection there
+_redis = _Redis()
 _windows: dict[tuple[str, str], _Window] = {}
 _sending: set[asyncio.AbstractEventLoop] = set()

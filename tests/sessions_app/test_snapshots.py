@@ -86,6 +86,16 @@ def test_commit_reads_the_state_anew_when_its_memory_is_old():
     assert snapshots.current(before.session_id, by=make_caller("u1")).canonical == b'{"m":1,"n":0}'
 
 
+def test_memory_of_documents_is_bounded(monkeypatch):
+    """The least recently written make room."""
+    monkeypatch.setattr(documents, "MOST_BYTES", 1000)
+    for number in range(20):
+        documents.remember(f"s{number}", canonical.document({"text": "x" * 100}))
+
+    assert documents.find("s19") is not None
+    assert documents.find("s0") is None
+
+
 def test_commit_takes_few_round_trips(django_assert_num_queries):
     """STA-64: a batch is read at once and written at once, however many operations it has."""
     ids = [make_snapshot("u1").session_id for _ in range(10)]
@@ -281,6 +291,36 @@ def test_a_socket_write_starts_a_state_in_a_session_without_one():
     session = make_session("u1", exclusive=False)
 
     assert done(wish(session.session_id, KeyWrite("k", 1, based_on=0), device_id="d1", op_id="a")) == [1]
+
+
+@pytest.mark.parametrize(
+    ("http", "socket"),
+    [
+        (Update(1, {"k": {"x": 1.0}}, []), KeyWrite("k", {"x": 1}, based_on=1)),
+        (Update(1, {}, ["a"]), KeyWrite("a", None, "DELETE", based_on=1)),
+        (MergePatch({"o": {"x": None, "y": 2}}), KeyWrite("o", {"x": None, "y": 2}, "MERGE")),
+        (MergePatch({"a": None, "b": 3}), KeyWrite("", {"a": None, "b": 3}, "MERGE")),
+        (Update(7, {"a": 2}, []), KeyWrite("a", 2, based_on=7)),
+        (Update(1, {"a": 2**60 + 1}, []), KeyWrite("a", 2**60 + 1, based_on=1)),
+    ],
+)
+def test_both_doors_write_alike(http, socket):
+    """STA-68: the same change on the same state gives the same state, version, checksum, conflict and refusal."""
+    told = []
+    for write in (http, socket):
+        session_id = make_snapshot("u1", {"a": 1, "o": {"x": 1}}).session_id
+        [result] = snapshots.commit([wish(session_id, write, device_id="d1", op_id="o" if write is socket else None)])
+        if isinstance(result, Outcome):
+            assert result.version
+            told.append(
+                (result.version.version, result.version.checksum, result.version.changes, result.version.deleted_keys)
+            )
+        else:
+            conflict = {**result.members.get("conflict", {})}
+            volatile = {"epoch", "server_state"}
+            told.append((type(result), {name: value for name, value in conflict.items() if name not in volatile}))
+
+    assert told[0] == told[1]
 
 
 def test_since_tells_what_came_after_a_version(settings):

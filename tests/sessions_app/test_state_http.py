@@ -1,11 +1,14 @@
 """The state endpoints, rule by rule (STA-7 to STA-54)."""
 
+import datetime as dt
 import json
 import uuid
 from typing import Any
 
 import pytest
+import time_machine
 
+from sessions_app import clock, snapshots
 from sessions_app.models import Session, StateVersion
 from tests.clients import Api
 from tests.factories import make_session, make_snapshot, make_token
@@ -654,6 +657,22 @@ def test_a_session_without_a_state_has_no_snapshot(api):
 
     for path in ("", "?version=1", "/versions", "/diff?from=0"):
         assert refused(api.get(f"/session/{SID}{path}")) == (404, "SNAPSHOT_NOT_FOUND")
+
+
+def test_a_state_expires_and_is_erased(api):
+    """STA-58 to STA-60: 410 from its last moment on, 404 after the sweep; a new snapshot starts anew."""
+    with time_machine.travel(clock.now() - dt.timedelta(days=8)):
+        epoch = save(Api(make_token("u1")), {"a": 1}).json()["epoch"]
+    ways = ("", "?version=1", "/versions", "/diff?from=0")
+
+    assert {refused(api.get(f"/session/{SID}{way}")) for way in ways} == {(410, "SNAPSHOT_EXPIRED")}
+    assert "server_state" not in api.get(f"/session/{SID}").content.decode()
+    assert refused(update(api, 1, {"a": 2})) == refused(patch(api, {})) == (410, "SNAPSHOT_EXPIRED")
+    with time_machine.travel(clock.now() + dt.timedelta(days=7)):
+        assert snapshots.sweep() == 1
+    assert {refused(api.get(f"/session/{SID}{way}")) for way in ways} == {(404, "SNAPSHOT_NOT_FOUND")}
+    anew = save(api, {"b": 1}, version=1)
+    assert (anew.status_code, anew.json()["version"], anew.json()["epoch"] == epoch) == (201, 1, False)
 
 
 def test_a_bad_id_in_the_path_is_400(api):

@@ -6,15 +6,17 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from django.core.management import call_command
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from sessions_app import broadcast
 from sessions_app.models import Session, StateVersion
 from sessions_app.state import committer, statestore
 from tests.clients import Api, RawApi
 from tests.factories import make_snapshot, make_token
+from tests.processes import WebProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -214,3 +216,32 @@ def test_a_write_without_its_database_is_refused_and_repeatable(raw_api, monkeyp
 
 def lost_connection(*arguments: Any, **more: Any) -> None:
     raise OperationalError("the connection is lost")
+
+
+def test_writes_go_on_when_postgresql_has_cut_the_connections(raw_api):
+    """STA-64: at most the batch under way is refused; the next one finds a new connection."""
+    before = make_snapshot("u1", {"n": 0})
+    patch: Request = ("PATCH", f"/session/{before.session_id}", b'{"n":1}', MERGE)
+    assert raw_api.at_once([patch])[0].status_code == 200
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+
+    statuses = [raw_api.at_once([patch])[0].status_code for _ in range(3)]
+    assert set(statuses) <= {200, 503}
+    assert statuses[1:] == [200, 200]
+
+
+def test_states_live_without_redis():
+    """STA-66: writes and reads are correct, and nobody is limited."""
+    token = {"Authorization": f"Bearer {make_token('u1')}"}
+    session_id = str(uuid.uuid4())
+    with WebProcess(REDIS_URL="redis://127.0.0.1:9/0", LOG_LEVEL="ERROR", RATE_STATE="1/m") as web:
+        body = {"session_id": session_id, "user_id": "u1", "state_data": {"a": 1}}
+        written = [web.post("/session/snapshot", body, **token).status_code for _ in range(3)]
+        read = httpx.get(f"{web.url}/session/{session_id}", headers=token).json()
+
+    assert written == [201, 200, 200]
+    assert (read["version"], read["state_data"]) == (3, {"a": 1})
