@@ -306,7 +306,7 @@ def test_a_socket_write_starts_a_state_in_a_session_without_one():
 )
 def test_both_doors_write_alike(http, socket):
     """STA-68: the same change on the same state gives the same state, version, checksum, conflict and refusal."""
-    told = []
+    told: list = []
     for write in (http, socket):
         session_id = make_snapshot("u1", {"a": 1, "o": {"x": 1}}).session_id
         [result] = snapshots.commit([wish(session_id, write, device_id="d1", op_id="o" if write is socket else None)])
