@@ -12,6 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, JsonResponse
 from django.views import View
 
+from gestures import extractor
 from routing.golf import golf_health
 from sessions_app import clock, drain
 
@@ -44,6 +45,7 @@ class Readyz(Probe):
         """200, or 503 while anything that counts is not ok."""
         checks = {name: check() for name, check in READINESS.items()}
         ready = all(value == "ok" for value in checks.values())
+        checks |= {name: check() for name, check in MENTIONED.items()}
         return self.answer({"status": "ready" if ready else "unready", "checks": checks}, 200 if ready else 503)
 
 
@@ -55,7 +57,7 @@ class Health(Probe):
         stores = {"redis": _redis(), "database": _database()}
         healthy = {name: "healthy" if value == "ok" else "unhealthy" for name, value in stores.items()}
         status = "healthy" if set(healthy.values()) == {"healthy"} else "unhealthy"
-        warnings = list(golf_health.warnings())
+        warnings = [*golf_health.warnings(), *extractor.warnings()]
         if status == "healthy" and warnings:
             status = "degraded"
         members = {
@@ -64,6 +66,7 @@ class Health(Probe):
             "version": settings.VERSION,
             "uptime": uptime(time.monotonic() - _STARTED),
             **healthy,
+            "extractor": "healthy" if extractor.health() == "ok" else "unhealthy",
             "warnings": warnings,
             **golf_health.members(),
         }
@@ -121,3 +124,6 @@ READINESS: dict[str, Callable[[], str]] = {
     "log_root": _writable("LOG_ROOT"),
     "draining": lambda: "draining" if drain.is_draining() else "ok",
 }
+
+# Said, but never a reason for 503: without them only a part of the product stands still (OPS-26, GES-36).
+MENTIONED: dict[str, Callable[[], str]] = {"extractor": extractor.health}

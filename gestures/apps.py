@@ -10,7 +10,8 @@ class GesturesConfig(AppConfig):
 
     def ready(self) -> None:
         """Register with the spine."""
-        from gestures import running, verification
+        from gestures import verification
+        from gestures.ingest import running
         from sessions_app import drain
 
         verification.register()

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, get_args
 
-from gestures import errors, limits, moves, rules
-from gestures.progress import Capture, Phase, timers
+from gestures import errors, limits
+from gestures.machine import moves, rules
+from gestures.machine.progress import Capture, Phase, timers
 from sessions_app.errors import DomainError, RateLimited
 
 ACK_EVERY = 15  # GES-14

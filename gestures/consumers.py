@@ -6,8 +6,10 @@ from typing import Any
 
 from django.conf import settings
 
-from gestures import capture, moves, protocol, running
-from gestures.conductor import Conductor, now
+from gestures import capture, protocol
+from gestures.ingest import running
+from gestures.ingest.conductor import Conductor, now
+from gestures.machine import moves
 from sessions_app import jsonwire
 from sessions_app.access import auth
 from sessions_app.access.auth import Caller

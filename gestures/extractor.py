@@ -9,11 +9,13 @@ from typing import Protocol
 
 from django.conf import settings
 
-from gestures import errors, framing, layout, moves
-from gestures.child import Channel, Heard
-from gestures.framing import Kind
-from gestures.pool import Pool
-from gestures.remote import Remote
+from gestures import errors, layout
+from gestures.extraction import framing
+from gestures.extraction.child import Channel, Heard
+from gestures.extraction.framing import Kind
+from gestures.extraction.pool import Pool
+from gestures.extraction.remote import Remote
+from gestures.machine import moves
 from sessions_app.errors import DomainError
 
 Listener = Callable[[moves.Event], None]
@@ -128,6 +130,13 @@ def local_pool() -> Pool:
 def health() -> str:
     """`ok`, or `unavailable` when captures could not be served now (GES-36). Callable from any thread."""
     return "unavailable" if any(found.broken for found in list(_sources.values())) else "ok"
+
+
+def warnings() -> list[str]:
+    """What `/health` says while captures could not be served, beginning with its symbol (OPS-29)."""
+    if health() == "ok":
+        return []
+    return ["EXTRACTOR_UNAVAILABLE: captures are refused until the landmark extractor can be started or reached."]
 
 
 def counts() -> dict[str, int]:

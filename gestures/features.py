@@ -9,8 +9,8 @@ from django.db import DatabaseError, IntegrityError, transaction
 
 from gestures import artifacts, errors, layout
 from gestures.artifacts import Temporary
+from gestures.machine.moves import Open
 from gestures.models import FeatureRef
-from gestures.moves import Open
 from sessions_app import clock, eventlog, events, faults, paths
 from sessions_app.errors import DomainError, SessionNotFound
 from sessions_app.events import Event

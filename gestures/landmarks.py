@@ -11,7 +11,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Protocol
 
-from gestures import jpeg, layout
+from gestures import layout
+from gestures.extraction import jpeg
 
 _ROW = struct.Struct(f"<{layout.DIMS}f")
 

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gestures import errors, limits, moves
+from gestures import errors, limits
+from gestures.machine import moves
 from gestures.models import FeatureRef
 from gestures.serializers import (
     ENTRY_MEMBERS,

@@ -4,8 +4,8 @@ from typing import Any
 
 from rest_framework import serializers
 
+from gestures.machine.moves import FrameMeta
 from gestures.models import FeatureRef
-from gestures.moves import FrameMeta
 from sessions_app import clock
 from sessions_app.http.bodies import WireSerializer
 from sessions_app.http.fields import (

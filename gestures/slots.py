@@ -9,8 +9,8 @@ import uuid
 from django.db import IntegrityError, transaction
 
 from gestures import errors
+from gestures.machine.moves import Open
 from gestures.models import CaptureSlot, FeatureRef
-from gestures.moves import Open
 from sessions_app import clock
 from sessions_app.access.auth import Caller
 from sessions_app.models import Session

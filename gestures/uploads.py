@@ -6,9 +6,11 @@ from typing import Any
 
 import structlog
 
-from gestures import capture, conductor, errors, limits, moves, rules
-from gestures.body import Body, ClientLeft, Receive
-from gestures.conductor import CAPTURE_RATE, Conductor
+from gestures import capture, errors, limits
+from gestures.ingest import conductor
+from gestures.ingest.body import Body, ClientLeft, Receive
+from gestures.ingest.conductor import CAPTURE_RATE, Conductor
+from gestures.machine import moves, rules
 from gestures.models import FeatureRef
 from gestures.serializers import CaptureOut
 from sessions_app import jsonwire

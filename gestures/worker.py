@@ -13,8 +13,9 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from gestures import framing, landmarks
-from gestures.framing import Kind
+from gestures import landmarks
+from gestures.extraction import framing
+from gestures.extraction.framing import Kind
 
 MAX_CAPTURES = 50  # GES-35
 MAX_MEMORY_KIB = 600 * 1024

@@ -15,7 +15,7 @@ from django.conf import settings
 
 from gestures import features, layout
 from gestures.features import Extracted
-from gestures.moves import Open
+from gestures.machine.moves import Open
 from routing import chat, pods
 from routing.golf import holes
 from sessions_app import cleanup, clock, ids, recorder, sessions

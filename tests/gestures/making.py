@@ -7,8 +7,8 @@ import numpy as np
 
 from gestures import features
 from gestures.features import Extracted
+from gestures.machine.moves import Open
 from gestures.models import FeatureRef
-from gestures.moves import Open
 from gestures.protocol import parse
 from sessions_app import clock
 from sessions_app.models import Session

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from gestures import capture, errors, limits, moves, rules
-from gestures.progress import Capture, Phase
+from gestures import capture, errors, limits
+from gestures.machine import moves, rules
+from gestures.machine.progress import Capture, Phase
 from sessions_app.errors import RateLimited, Unauthenticated
 
 START = dt.datetime(2026, 3, 2, 9, 20, tzinfo=dt.UTC)

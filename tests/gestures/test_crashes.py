@@ -12,8 +12,8 @@ from websockets.exceptions import ConnectionClosed
 
 from gestures import errors, features
 from gestures.features import Extracted
+from gestures.machine.moves import Open
 from gestures.models import CaptureSlot, FeatureRef
-from gestures.moves import Open
 from gestures.protocol import parse
 from sessions_app import clock
 from tests.captures import at, capture, capture_socket, make_jpegs, make_open

@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 import uvloop
 
-from gestures import child, errors, extractor, framing, layout, moves, pool, worker
+from gestures import errors, extractor, layout, worker
+from gestures.extraction import child, framing, pool
+from gestures.extraction.framing import Kind
+from gestures.extraction.host import Host
+from gestures.extraction.pool import Pool
+from gestures.extraction.remote import Remote
 from gestures.extractor import Lease
-from gestures.framing import Kind
-from gestures.host import Host
-from gestures.pool import Pool
-from gestures.remote import Remote
+from gestures.machine import moves
 from tests.captures import make_jpeg, make_jpegs
 from tests.processes import free_port
 
@@ -246,11 +248,12 @@ def test_a_broken_library_never_prevents_anything_but_captures(monkeypatch, tmp_
             with pytest.raises(errors.ExtractorUnavailable, match=r"libGL\.so\.1"):
                 await Ear().lease.begin(source, 64, 64)
             assert extractor.health() == "unavailable"
+            assert extractor.warnings()[0].startswith("EXTRACTOR_UNAVAILABLE: ")
             with pytest.raises(errors.ExtractorUnavailable):
                 await Ear().lease.begin(source, 64, 64)
             monkeypatch.delitem(pool._ENVIRONMENT, "PYTHONPATH")
             await until(lambda: source.counts()["ready"] == 1)
-            assert extractor.health() == "ok"
+            assert (extractor.health(), extractor.warnings()) == ("ok", [])
         finally:
             del extractor._sources[loop]
 

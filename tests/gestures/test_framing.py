@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gestures import framing
-from gestures.framing import Kind
+from gestures.extraction import framing
+from gestures.extraction.framing import Kind
 
 
 @given(st.lists(st.tuples(st.sampled_from(Kind), st.binary(max_size=50)), max_size=8), st.integers(1, 40))

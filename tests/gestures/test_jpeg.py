@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gestures import jpeg
+from gestures.extraction import jpeg
 from tests.captures import make_jpeg, padded_jpeg
 
 

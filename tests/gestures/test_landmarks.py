@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from django.conf import settings
 
-from gestures import framing, landmarks, layout
-from gestures.framing import Kind
+from gestures import landmarks, layout
+from gestures.extraction import framing
+from gestures.extraction.framing import Kind
 from tests.captures import make_jpeg
 
 PORTRAIT = Path(sys.prefix, "lib", f"python3.{sys.version_info[1]}", "site-packages/matplotlib/mpl-data/sample_data")

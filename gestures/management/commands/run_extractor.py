@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from gestures import extractor
-from gestures.host import Host
+from gestures.extraction.host import Host
 from sessions_app import commands
 
 

@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from gestures import limits, moves
+from gestures import limits
+from gestures.machine import moves
 from sessions_app import drain
 
 Post = Callable[[moves.Event], None]

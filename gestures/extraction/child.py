@@ -8,8 +8,8 @@ from typing import Protocol, cast
 
 import structlog
 
-from gestures import framing
-from gestures.framing import Kind
+from gestures.extraction import framing
+from gestures.extraction.framing import Kind
 
 SETTLE_S = 5.0  # how long a worker may take from the end of a capture until it is ready again
 STDERR_LINES = 20

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import structlog
 
-from gestures.child import Channel, Heard, State, Worker
 from gestures.errors import ExtractorBusy, ExtractorUnavailable
+from gestures.extraction.child import Channel, Heard, State, Worker
 
 READY_WAIT_S = 10.0  # how long an open waits for a worker that is on its way; a cold import takes 1 to 4 s
 LONGEST_PAUSE_S = 30.0  # between attempts to start a worker that never becomes ready
 
 # A worker gets nothing of our environment: no secret, no server's address. The two switches tame MediaPipe's log.
 _ENVIRONMENT = {"GLOG_minloglevel": "2", "TF_CPP_MIN_LOG_LEVEL": "3", "LANG": "C.UTF-8", "PATH": os.defpath}
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 
 log = structlog.get_logger(__name__)
 

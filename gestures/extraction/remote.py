@@ -11,11 +11,11 @@ from typing import cast
 
 import structlog
 
-from gestures import framing
-from gestures.child import Channel, Heard
 from gestures.errors import ExtractorBusy, ExtractorUnavailable
-from gestures.framing import Kind
-from gestures.pool import READY_WAIT_S
+from gestures.extraction import framing
+from gestures.extraction.child import Channel, Heard
+from gestures.extraction.framing import Kind
+from gestures.extraction.pool import READY_WAIT_S
 
 CONNECT_S = 3.0
 PROBE_S = 15.0  # how often a web process looks whether its extractor is there, for /readyz (GES-36)

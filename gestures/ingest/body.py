@@ -6,8 +6,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from gestures import errors, limits, moves, protocol
-from gestures.multipart import Begin, Cutter, Data, Malformed, Piece, boundary_of
+from gestures import errors, limits, protocol
+from gestures.ingest.multipart import Begin, Cutter, Data, Malformed, Piece, boundary_of
+from gestures.machine import moves
 from gestures.protocol import Upload
 from sessions_app.errors import BodyTooLarge, DomainError, UnsupportedMedia
 

@@ -12,11 +12,13 @@ from typing import Any
 
 import structlog
 
-from gestures import capture, errors, extractor, features, moves, running, slots
+from gestures import capture, errors, extractor, features, slots
 from gestures.extractor import Lease
 from gestures.features import Extracted
+from gestures.ingest import running
+from gestures.machine import moves
+from gestures.machine.progress import Capture, Phase
 from gestures.models import FeatureRef
-from gestures.progress import Capture, Phase
 from sessions_app import broadcast, drain
 from sessions_app.access.auth import Caller
 from sessions_app.access.limits import Rate, use

@@ -6,8 +6,9 @@ Each check raises the leaf that ends the capture; limits come before other rules
 from collections.abc import Iterable
 from dataclasses import replace
 
-from gestures import errors, limits, moves
-from gestures.progress import Capture, Phase
+from gestures import errors, limits
+from gestures.machine import moves
+from gestures.machine.progress import Capture, Phase
 
 
 def foresee(opened: moves.Open, metas: Iterable[moves.FrameMeta], close: moves.Close) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from gestures import errors, limits, moves
+from gestures import errors, limits
+from gestures.machine import moves
 from sessions_app.errors import Unauthenticated
 
 

@@ -7,12 +7,13 @@ from typing import cast
 
 import structlog
 
-from gestures import framing, limits
-from gestures.child import Channel
+from gestures import limits
 from gestures.errors import ExtractorBusy, ExtractorUnavailable
-from gestures.framing import Kind
-from gestures.pool import Pool
-from gestures.remote import proof
+from gestures.extraction import framing
+from gestures.extraction.child import Channel
+from gestures.extraction.framing import Kind
+from gestures.extraction.pool import Pool
+from gestures.extraction.remote import proof
 
 OPEN_S = 5.0  # how long a visitor may take to prove the key
 IDLE_S = 60.0  # then until its next message; a live capture is never silent that long (GES-4), a dead host is for ever
