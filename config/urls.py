@@ -60,6 +60,9 @@ urlpatterns = [
     path("camera_feed_worker/captures", captures.Captures.as_view()),
     path("camera_feed_worker/captures/<str:record_id>", captures.Capture.as_view()),
     path("camera_feed_worker/captures/<str:record_id>/features.npz", captures.CaptureFeatures.as_view()),
+    # Demo pages, linked from nowhere
+    path("demo/session", captures.DemoPage.as_view(template_name="demo/session.html")),
+    path("demo/gesture", captures.DemoPage.as_view(template_name="demo/gesture.html")),
     # Golf
     path("api/session/start", golf.StartHole.as_view()),
     path("api/session/set_ball_location", golf.SetBallLocation.as_view()),

@@ -3,7 +3,9 @@
 import base64
 from typing import Any, NoReturn
 
+from django.conf import settings
 from django.http import HttpResponse
+from django.views.generic import TemplateView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,6 +18,16 @@ from sessions_app.access import limits
 from sessions_app.errors import FieldError, FieldErrors, FieldInvalid
 from sessions_app.http import bodies
 from sessions_app.http.rest import Endpoint
+
+
+class DemoPage(TemplateView):
+    """`/demo/session` and `/demo/gesture` (GES-62): plain pages for anybody; what they do needs the visitor's token."""
+
+    http_method_names = ["get", "head"]
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        """Whether the form for signing in is needed."""
+        return super().get_context_data(auth_required=settings.AUTH_REQUIRED, **kwargs)
 
 
 class CaptureEndpoint(Endpoint):
