@@ -1,11 +1,11 @@
-"""Frames per second through a whole capture beside a bare MediaPipe loop, and how soon a capture completes after its close.
+"""Frames per second through a whole capture beside a bare MediaPipe loop, and how soon it completes after its close.
 
     .venv/bin/python -m benchmarks.gestures [--frames 300] [--rounds 3] [--captures 12]
 
-The frames are those of `./run demo`: a real portrait, panned and zoomed, 640x480. `bare` decodes and processes them in
-one plain loop, in a process of its own. `whole path` sends the same frames over `/ws/capture` as fast as they are taken,
-from the first frame to `capture.completed`: rows out, artefact synced, row committed, line logged. Both alternate in one
-run. `close to completed` is at the pace of a camera: 10 s at 15 frames a second on an otherwise idle machine.
+The frames are those of `./run demo`: a real portrait, panned and zoomed, 640x480. `bare` decodes and processes them
+in one plain loop, in a process of its own. `whole path` sends the same frames over `/ws/capture` as fast as they are
+taken, from the first frame to `capture.completed`: rows out, artefact synced, row committed, line logged. Both
+alternate in one run. `close to completed` is at the pace of a camera: 10 s at 15 frames a second.
 """
 
 import argparse
@@ -70,8 +70,8 @@ def _latency(captures: int) -> None:
         waits = [asyncio.run(_paced_capture(url)) for _ in range(captures)]
     waits.sort()
     p95 = waits[min(len(waits) - 1, round(0.95 * len(waits)))]
-    print(f"close to completed, {CAPTURE_S} s at {FPS} fps, n={captures}: "
-          f"p50 {statistics.median(waits) * 1000:.0f} ms, p95 {p95 * 1000:.0f} ms, most {waits[-1] * 1000:.0f} ms")  # fmt: skip
+    p50, p95, most = (round(1000 * wait) for wait in (statistics.median(waits), p95, waits[-1]))
+    print(f"close to completed, {CAPTURE_S} s at {FPS} fps, n={captures}: p50 {p50} ms, p95 {p95} ms, most {most} ms")
 
 
 def _shots(count: int) -> list[bytes]:

@@ -11,15 +11,18 @@ from gestures import artifacts, errors, layout
 from gestures.artifacts import Temporary
 from gestures.machine.moves import Open
 from gestures.models import FeatureRef
-from sessions_app import clock, eventlog, events, faults, paths
+from sessions_app import broadcast, clock, eventlog, events, faults, paths
 from sessions_app.errors import DomainError, SessionNotFound
 from sessions_app.events import Event
+from sessions_app.fanout import frames
 from sessions_app.log import logreader
 from sessions_app.models import Session
+from sessions_app.protocol import Frame
 
 READY = "raw_features.ready"
 SOURCE = "landmark_extractor"
 MODALITY = "gesture"
+COMPLETED = "capture_completed"  # the type of the broadcast
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,14 @@ def _record(session: Session, extracted: Extracted, temporary: Temporary) -> Fea
         raise errors.StoreFailed("The session's log did not take the event.") from error
     faults.reach("store.appended")
     session.touch()
+    broadcast.to_session(session.session_id, _announcement(ref))
     return ref
+
+
+def _announcement(ref: FeatureRef) -> Frame:
+    """What the session's devices hear once the capture is durable (GES-46 step 7)."""
+    about = {"record_id": str(ref.record_id), "session_id": ref.session_id, "frames": ref.frames, "hash": ref.hash}
+    return frames.broadcast(COMPLETED, "A capture has completed.", about)
 
 
 def _new_row(session: Session, extracted: Extracted, temporary: Temporary) -> FeatureRef:

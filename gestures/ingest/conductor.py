@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from gestures import capture, errors, extractor, features, slots
+from gestures import capture, errors, extractor, features, metrics, slots
 from gestures.extractor import Lease
 from gestures.features import Extracted
 from gestures.ingest import running
@@ -42,6 +42,7 @@ class Conductor:
         self.caller = caller
         self.stored: FeatureRef | None = None
         self._tell = tell
+        self._ending: DomainError | str = "disconnected"
         self._holder = uuid.uuid4()
         self._has_slot = False
         self._lease: Lease | None = None
@@ -69,10 +70,12 @@ class Conductor:
                 await self._let_go()
                 for task in self._rechecks:
                     task.cancel()
+                self._account()
 
     async def handle(self, event: moves.Event) -> None:
         """Let the event happen now, and do what follows from it."""
         self.capture, actions = capture.step(self.capture, event, now())
+        self._ending = next((action.error for action in actions if isinstance(action, moves.Abort)), self._ending)
         await self._carry_out(actions)
 
     async def _follow(self, read: Read) -> None:
@@ -120,7 +123,6 @@ class Conductor:
                 case moves.Discard():
                     await self._let_go()
                 case _:
-                    self._note(action)
                     await self._tell(self, action)
 
     @property
@@ -159,6 +161,9 @@ class Conductor:
         extracted = Extracted(done.open, done.timestamp_end, worker.rows, worker.layout, done.size_bytes)
         try:
             self.stored = await cross(features.store, extracted)
+            self._ending = "completed"
+            metrics.FRAMES.inc(done.frames)
+            metrics.DRAIN_SECONDS.observe(now() - done.since)
         except DomainError as refusal:
             return moves.Failed(refusal)
         finally:
@@ -190,16 +195,17 @@ class Conductor:
             with suppress(DatabaseUnavailable):  # the lease ends by itself
                 await cross(slots.free, self.capture.open.session_id, holder=self._holder)
 
-    def _note(self, action: moves.Action) -> None:
-        """The reason of every end goes to the service's log, never to the session's (GES-28)."""
-        outcome = {moves.Complete: "completed", moves.Abort: getattr(action, "error", None)}.get(type(action))
-        if outcome is None:
+    def _account(self) -> None:
+        """How each capture ended goes to the service's log and the metrics, never to the session's log (GES-28)."""
+        opened = self.capture.opened
+        if opened is None:
             return
-        opened, error = self.capture.open, outcome if isinstance(outcome, DomainError) else None
+        outcome = errors.error_code(self._ending) if isinstance(self._ending, DomainError) else self._ending
+        metrics.CAPTURES.labels(outcome).inc()
         log.info(
             "capture.ended",
-            outcome=errors.error_code(error) if error else outcome,
-            detail=error.detail if error else None,
+            outcome=outcome,
+            detail=self._ending.detail if isinstance(self._ending, DomainError) else None,
             record_id=opened.record_id,
             session_id=opened.session_id,
             user_id=opened.user_id,

@@ -12,7 +12,7 @@ from django.db import DatabaseError, IntegrityError, transaction
 from gestures import artifacts, errors, features, slots, verification
 from gestures.features import Extracted
 from gestures.models import CaptureSlot, FeatureRef
-from sessions_app import clock, eventlog, sessions
+from sessions_app import broadcast, clock, eventlog, sessions
 from sessions_app.errors import RecorderUnavailable
 from sessions_app.log import replay
 from tests.captures import START
@@ -69,6 +69,18 @@ def test_the_line_has_the_contracts_members(session):
         "timestamp_start": "2026-03-02T09:20:00.000Z", "timestamp_end": "2026-03-02T09:20:02.500Z", "fps_target": 15,
         "width": 64, "height": 64, "frames": 4, "bytes": 4000, "device_id": None, "intent": "drink",
     }  # fmt: skip
+
+
+def test_the_session_hears_of_it_after_the_commit(session, django_capture_on_commit_callbacks, monkeypatch):
+    """GES-46 step 7, CON-16."""
+    told = []
+    monkeypatch.setattr(broadcast, "_tell", lambda audience, item: told.append((audience, item)))
+    with django_capture_on_commit_callbacks(execute=True):
+        ref = features.store(extracted(session))
+        assert told == []
+    (audience, frame) = told[-1]
+    assert session.session_id in audience
+    assert str(ref.record_id) in frame.json
 
 
 def test_equal_rows_under_another_record_id_have_the_same_hash(session):
