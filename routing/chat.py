@@ -81,10 +81,10 @@ def accept(session_id: str, *, text: str, by: Caller, key: str | None = None) ->
             pod.session, "chat.accepted", performer_id=message.performer_id,
             message_id=str(message.message_id), length=len(text),
         )  # fmt: skip
+        transaction.on_commit(partial(faults.reach, "chat.committed"))
         if may_wait:
-            transaction.on_commit(
-                partial(pod_moves.ring, session_id, for_chat=True)
-            )  # at once: somebody waits for the answer
+            # Before the list is written: somebody waits for the answer.
+            transaction.on_commit(partial(pod_moves.ring, session_id, for_chat=True))
         signal = partial(pod_moves.signal, pod.pk, session_id, str(message.message_id), rings=not may_wait)
         transaction.on_commit(signal)
         faults.reach("chat.before_commit")
