@@ -12,6 +12,7 @@ from django.core.checks import CheckMessage, Error, Warning, register
 SHORTEST_SECRET_BYTES = 32
 # Values printed in documents: whoever reads them knows them.
 PRINTED_SECRETS = frozenset({"harmony-flow-secret-key", "harmony-flow-refresh-secret-key", "my-secret"})
+PLACEHOLDER_PASSWORD = "replace-this-password"
 _RATE = re.compile(r"[1-9]\d*/[smhd]\Z", re.ASCII)
 _EXTRACTOR_URL = re.compile(r"(local:|tcp://[^/?#@\s]+:\d{1,5})\Z", re.ASCII)
 _EXTRACTOR_TAG = re.compile(r"[A-Za-z0-9._+-]{1,128}\Z", re.ASCII)
@@ -25,7 +26,7 @@ def refuse_unsafe_settings(app_configs: Any, **kwargs: Any) -> list[CheckMessage
     """All findings; Django stops `migrate`, config/server.py the web process, on an error."""
     findings = [*_unreadable(), *_incomplete()]
     if not settings.DEBUG:
-        findings += [*_secrets(), *_hosts(), *_extractor(), *_warnings()]
+        findings += [*_secrets(), *_hosts(), *_extractor(), *_redis(), *_warnings()]
     return findings
 
 
@@ -63,6 +64,15 @@ def _extractor() -> Iterator[CheckMessage]:
             "EXTRACTOR_URL is remote and EXTRACTOR_KEY is missing.",
             hint="Give the web process and run_extractor the same random EXTRACTOR_KEY.",
             id="baton.E003",
+        )
+
+
+def _redis() -> Iterator[CheckMessage]:
+    if urlsplit(settings.REDIS_URL).password == PLACEHOLDER_PASSWORD:
+        yield Error(
+            "REDIS_PASSWORD is the placeholder of deploy/k8s/base/redis-secret.yaml.",
+            hint="Put a random password into the Secret redis-credentials.",
+            id="baton.E004",
         )
 
 

@@ -14,6 +14,7 @@ from django.views import View
 
 from gestures import extractor
 from routing.golf import golf_health
+from routing.pod import pod_health
 from sessions_app import clock, drain
 
 _STARTED = time.monotonic()
@@ -57,7 +58,7 @@ class Health(Probe):
         stores = {"redis": _redis(), "database": _database()}
         healthy = {name: "healthy" if value == "ok" else "unhealthy" for name, value in stores.items()}
         status = "healthy" if set(healthy.values()) == {"healthy"} else "unhealthy"
-        warnings = [*golf_health.warnings(), *extractor.warnings()]
+        warnings = [*golf_health.warnings(), *extractor.warnings(), *pod_health.warnings()]
         if status == "healthy" and warnings:
             status = "degraded"
         members = {
@@ -67,6 +68,7 @@ class Health(Probe):
             "uptime": uptime(time.monotonic() - _STARTED),
             **healthy,
             "extractor": "healthy" if extractor.health() == "ok" else "unhealthy",
+            "kubernetes": pod_health.state(),
             "warnings": warnings,
             **golf_health.members(),
         }
@@ -126,4 +128,7 @@ READINESS: dict[str, Callable[[], str]] = {
 }
 
 # Said, but never a reason for 503: without them only a part of the product stands still (OPS-26, GES-36).
-MENTIONED: dict[str, Callable[[], str]] = {"extractor": extractor.health}
+MENTIONED: dict[str, Callable[[], str]] = {
+    "extractor": extractor.health,
+    "kubernetes": lambda: {"unhealthy": "unavailable", "healthy": "ok"}.get(pod_health.state(), pod_health.state()),
+}

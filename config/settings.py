@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -235,9 +234,6 @@ DATABASES = {
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_URL = _redis_url()
-_redis = urlsplit(REDIS_URL)  # KEDA is told of its parts (POD-57)
-REDIS_HOST, REDIS_PORT_NUMBER = _redis.hostname or "127.0.0.1", _redis.port or 6379
-REDIS_DATABASE, REDIS_HAS_PASSWORD = int(_redis.path.strip("/") or 0), bool(_redis.password)
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",

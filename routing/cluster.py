@@ -8,6 +8,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import structlog
@@ -161,8 +162,9 @@ def ping() -> None:
 
 def installation() -> Installation:
     """What the settings say of every pod."""
+    server = urlsplit(settings.REDIS_URL)
     address = settings.KEDA_REDIS_ADDRESS or manifests.redis_address(
-        settings.REDIS_HOST, settings.REDIS_PORT_NUMBER, namespace=settings.PODS_NAMESPACE
+        server.hostname or "127.0.0.1", server.port or 6379, namespace=settings.PODS_NAMESPACE
     )
     return Installation(
         namespace=settings.PODS_NAMESPACE,
@@ -170,8 +172,8 @@ def installation() -> Installation:
         port=settings.USER_POD_PORT,
         idle_sleep_s=round(settings.POD_IDLE_SLEEP_S),
         redis_address=address,
-        redis_database=settings.REDIS_DATABASE,
-        redis_has_password=settings.REDIS_HAS_PASSWORD,
+        redis_database=int(server.path.strip("/") or 0),
+        redis_has_password=bool(server.password),
     )
 
 

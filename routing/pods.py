@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import time
 from dataclasses import dataclass
 
 import structlog
@@ -38,6 +39,7 @@ def create(*, user_id: str, by: Caller, session_id: str | None = None, key: str 
     Raises UserNotAllowed, SessionNotFound, SessionAlreadyClosed, PodExists, IdempotencyKeyReused, RecorderUnavailable
     and the Cluster errors.
     """
+    began = time.monotonic()
     by.must_act_for(user_id)
     digest = hashlib.sha256(f"{user_id}\n{session_id or ''}".encode()).hexdigest()
     if before := _created_before(by, key, digest):
@@ -54,7 +56,8 @@ def create(*, user_id: str, by: Caller, session_id: str | None = None, key: str 
     finally:
         if made and (created is None or created.replayed):
             driver.discard(target)
-    log.info("pod.created", session_id=created.pod.session_id)
+    took_ms = round((time.monotonic() - began) * 1000)
+    log.info("pod.created", session_id=created.pod.session_id, duration_ms=took_ms)
     return created
 
 

@@ -29,16 +29,16 @@ def sleep(pod: Pod) -> None:
 
 
 def remove(pod: Pod) -> bool:
-    """Whether the process is gone; a worker that still has it is asked to stop it."""
+    """Whether the process is gone, and what it left on disk with it; a worker that still has it is asked to stop it."""
     worker = Pod.objects.select_related("worker").get(pk=pod.pk).worker
-    if worker is None:
-        return True
-    if workers.is_dead(worker):
+    if worker is not None and workers.is_dead(worker):
         workers.hand_back(pod.pk)
-        return True
-    with suppress(RedisUnavailable):  # it looks at the row by itself
-        inbox.ring(pod.session_id)
-    return False
+    elif worker is not None:
+        with suppress(RedisUnavailable):  # it looks at the row by itself
+            inbox.ring(pod.session_id)
+        return False
+    processes.forget(pod.session_id)
+    return True
 
 
 def observe(pod: Pod) -> Observed:

@@ -57,7 +57,7 @@ def _read(body: bytes | None) -> Outcome:
     if body is None or len(body) > MOST_ANSWER_BYTES:
         return Dead("POD_BAD_ANSWER", f"The pod's answer is longer than {MOST_ANSWER_BYTES} bytes.", 200)
     try:
-        text = body.decode("utf-8").strip()
+        text = body.decode("utf-8").strip(" \t\r\n")
         value = json.loads(text, parse_constant=_refused)
     except (ValueError, RecursionError):
         return Dead("POD_BAD_ANSWER", "The pod's answer is not JSON.", 200)

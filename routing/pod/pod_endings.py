@@ -63,8 +63,9 @@ def finish_end(session_id: str) -> bool:
         pod = Pod.objects.select_for_update(no_key=True).filter(session=session, state=State.TERMINATING).first()
         if pod is not None:
             pod.session = session
+            took_s = (clock.now() - pod.since).total_seconds()
             pod_moves.move(pod, State.TERMINATED, reason=pod.reason, backend_since=None)
-            log.info("pod.removed", session_id=session_id, reason=pod.reason)
+            log.info("pod.removed", session_id=session_id, reason=pod.reason, duration_ms=round(took_s * 1000))
     return True
 
 

@@ -24,6 +24,7 @@ def settled(session_id: str, message: ChatMessage) -> None:
 
 def moved(session_id: str, source: str, target: str, reason: str, at: dt.datetime) -> None:
     """Tell of a change of the pod's state."""
+    _tell_waiters(session_id)
     data = {"uuid": session_id, "from": source, "to": target, "reason": reason, "at": clock.stamp(at)}
     broadcast.to_session(session_id, frames.broadcast("pod_state", "", data))
 

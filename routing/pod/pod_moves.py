@@ -1,5 +1,6 @@
 """Every write to a pod's state goes through here (POD-32): compare-and-set, transition row, event, then the telling."""
 
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -94,13 +95,15 @@ def _write_down(pod: Pod, source: str | None, performer_id: str) -> None:
         pod_events.append(pod.session, kind, performer_id=performer_id, reason=pod.reason)
     if source is None:
         return
-    marks = [inbox.wake_mark(pod.generation)] if pod.state == State.WAKING else []
-    transaction.on_commit(partial(_tell, pod.pk, pod.session_id, marks))
+    transaction.on_commit(partial(_tell, pod.pk, pod.session_id, pod.state, inbox.wake_mark(pod.wake_generation)))
     transaction.on_commit(partial(pod_frames.moved, pod.session_id, source, pod.state, pod.reason, pod.since))
 
 
-def _tell(pod_id: int, session_id: str, marks: list[str]) -> None:
-    if marks:
-        signal(pod_id, session_id, *marks)
+def _tell(pod_id: int, session_id: str, state: str, mark: str) -> None:
+    if state == State.WAKING:
+        signal(pod_id, session_id, mark)
         return
+    if state == State.SLEEPING:
+        with suppress(RedisUnavailable):
+            inbox.drop(session_id, mark)  # KEDA would take it for a wake
     ring(session_id)

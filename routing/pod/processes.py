@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import os
 import shlex
+import shutil
 import signal
 import socket
 import sys
@@ -94,6 +95,12 @@ def kill_leftover(pid: int, start: int) -> bool:
         return False
     signal_group(pid, signal.SIGKILL)
     return True
+
+
+def forget(session_id: str) -> None:
+    """Remove what the session's pod kept in its directory: what was said there ends with it."""
+    with suppress(paths.PathRefused):  # a pod that put a link in its own place keeps what is behind it
+        shutil.rmtree(paths.pod_directory(session_id), ignore_errors=True)
 
 
 def start_time(pid: int) -> int | None:

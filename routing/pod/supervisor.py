@@ -43,25 +43,32 @@ class Supervisor:
         self._hands = Hands()
         self._hands.worker_id = (await self._hands(workers.register)).pk
         self._backends = Backends(self._hands)
+        heart = asyncio.create_task(self._repeat(workers.HEARTBEAT_S, self._beat))
         try:
             await self._repair(reaper.QUICK)
             ready()
-            await (self._one_round() if once else self._work())
+            await (self._one_round() if once else self._work(heart))
         finally:
             await self._give_back()
+            await _cancel(heart)  # only now: others take what a silent worker holds
+            with contextlib.suppress(DatabaseError):
+                await self._hands(workers.leave, self._hands.worker_id)
             self._hands.close()
 
-    async def _work(self) -> None:
-        listener = Listener(inbox.WORK, self._heard)
-        every: list[tuple[float, Callable[[], Awaitable[None]]]] = [
-            (workers.HEARTBEAT_S, self._beat),
-            (MEND_S, lambda: self._repair(reaper.QUICK)),
-            (min(REAP_S, settings.SESSION_TTL / 4), lambda: self._repair(reaper.slow())),
+    async def _work(self, heart: asyncio.Task[None]) -> None:
+        listener, reap_s = Listener(inbox.WORK, self._heard), min(REAP_S, settings.SESSION_TTL / 4)
+        loops = [
+            asyncio.create_task(loop)
+            for loop in (
+                listener.run(),
+                self._look_always(),
+                self._backends.run(),
+                self._repeat(MEND_S, lambda: self._repair(reaper.QUICK)),
+                self._repeat(reap_s, lambda: self._repair(reaper.slow())),
+            )
         ]
-        loops = [asyncio.create_task(self._repeat(seconds, act)) for seconds, act in every]
-        loops += [asyncio.create_task(loop) for loop in (listener.run(), self._look_always(), self._backends.run())]
         stopping = asyncio.create_task(self._stopping.wait())
-        done, _ = await asyncio.wait({*loops, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait({*loops, heart, stopping}, return_when=asyncio.FIRST_COMPLETED)
         await _cancel(*loops, stopping)
         for task in done - {stopping}:
             task.result()  # a loop that ended is a defect: let it be seen
@@ -147,8 +154,6 @@ class Supervisor:
             tender.leave()
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_S)
-        with contextlib.suppress(DatabaseError):
-            await self._hands(workers.leave, self._hands.worker_id)
 
 
 def _all_of(repair: Repair) -> None:

@@ -21,13 +21,15 @@ _SLOTS_LOCK = 0x706F6473  # any number that nothing else locks
 def candidates(worker_id: uuid.UUID) -> list[Pod]:
     """Pods this worker should look at: its own that are due, and those nobody tends."""
     at = clock.now()
-    due = Exists(ChatMessage.objects.pending().filter(pod=OuterRef("pk"), next_attempt_at__lte=at))
+    queued, leased = ChatMessage.Status.QUEUED, ChatMessage.Status.DELIVERING
+    is_due = Q(status=queued, next_attempt_at__lte=at) | Q(status=leased, lease_until__lte=at)
+    due = Exists(ChatMessage.objects.filter(is_due, pod=OuterRef("pk")))
     restless = Q(state__in=[State.WAKING, State.DRAINING, State.TERMINATING])
     left_behind = Q(state__in=[State.SLEEPING, State.FAILED], backend_since__isnull=False)
     free = restless | left_behind | Q(state=State.RUNNING) | Q(state=State.FAILED, retry_at__lte=at)
     own = ~Q(state=State.RUNNING) | due
     pods = Pod.objects.present().filter(Q(worker__isnull=True) & free | Q(worker_id=worker_id) & own)
-    return list(pods.select_related("session").order_by("since", "pk"))
+    return _with_room(list(pods.select_related("session").order_by("since", "pk")))
 
 
 def take(pod_id: int, *, worker_id: uuid.UUID) -> Pod | None:
@@ -137,9 +139,8 @@ def scaled_up(session_id: str) -> bool:
         if pod is None or pod.state != State.SLEEPING:
             return False
         at = clock.now()
-        pod_moves.move(
-            pod, State.WAKING, reason="scaled_up", desired=Pod.Desired.AWAKE, backend_since=at, last_work_at=at
-        )
+        wished: dict[str, Any] = {"desired": Pod.Desired.AWAKE, "last_work_at": at, "last_activity_at": at}
+        pod_moves.move(pod, State.WAKING, reason="scaled_up", backend_since=at, **wished)
         return True
 
 
@@ -174,6 +175,16 @@ def _move(pod_id: int, source: str, target: str, reason: str, **changes: Any) ->
             return False
         pod_moves.move(pod, target, reason=reason, **changes)
         return True
+
+
+def _with_room(pods: list[Pod]) -> list[Pod]:
+    """The pods without those that wait for a process to end before theirs may start (POD-52)."""
+    waiting = [pod for pod in pods if pod.state == State.WAKING and pod.worker_id is None]
+    if settings.POD_DRIVER != "local" or not waiting:
+        return pods
+    free = settings.LOCAL_PODS_MAX - Pod.objects.filter(worker__isnull=False).count()
+    too_many = {pod.pk for pod in waiting[max(0, free) :]}
+    return [pod for pod in pods if pod.pk not in too_many]
 
 
 def _has_slot(pod: Pod) -> bool:

@@ -1,4 +1,8 @@
-"""What every driver keeps (POD-76): one suite, run against `local` and `kubernetes`, row by row of the table."""
+"""What every driver keeps (POD-76): one suite, row by row of the table.
+
+It runs against `local`, against `kubernetes` with a strict stand-in of its API, and, with `-m cluster` and KUBECONFIG
+set, unchanged against a real one.
+"""
 
 import threading
 import time
@@ -20,7 +24,7 @@ from tests.routing.world import QUICK, World, until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture(params=["local", "kubernetes"])
+@pytest.fixture(params=["local", "kubernetes", pytest.param("cluster", marks=pytest.mark.cluster)])
 def world(request: Any, tmp_path: Path, settings: Any, monkeypatch: Any) -> Iterator[World]:
     """Baton with one worker."""
     for module, name, value in QUICK:
@@ -28,7 +32,7 @@ def world(request: Any, tmp_path: Path, settings: Any, monkeypatch: Any) -> Iter
     for limit in ("CREATE", "WAKE", "CHAT", "DELETE", "SLEEP", "READ"):
         setattr(settings, f"RATE_POD_{limit}", "")
     settings.POD_CHAT_TIMEOUT_S, settings.CHAT_WAIT_S = 5, 3
-    found = World(request.param, tmp_path)
+    found = World(request.param, tmp_path, settings)
     found.start_worker()
     try:
         yield found

@@ -1,6 +1,7 @@
 """The pod half of Baton running in the test's own process: a web server, a worker, stand-in pods, perhaps a cluster."""
 
 import asyncio
+import os
 import socket
 import sys
 import threading
@@ -12,7 +13,6 @@ from typing import Any
 
 import httpx
 import uvicorn
-from django.conf import settings
 
 from config.asgi import application
 from routing import chat
@@ -22,6 +22,7 @@ from routing.pod.supervisor import Supervisor
 from tests.factories import make_token
 from tests.processes import free_port
 from tests.routing.kube import Kube
+from tests.routing.real_cluster import RealCluster
 from tests.routing.standin_pod import Handler, StandInPods
 
 PATIENCE_S = 10.0
@@ -47,28 +48,31 @@ QUICK: tuple[tuple[Any, str, Any], ...] = (
 class World:
     """Everything of one test; `http` speaks as the person u1."""
 
-    def __init__(self, driver: str, directory: Path) -> None:
+    def __init__(self, driver: str, directory: Path, settings: Any) -> None:
         self.driver = driver
         self.pods = StandInPods(directory / "control")
-        self.kube: Kube | None = None
+        self.kube: Kube | RealCluster | None = None
         self._worker: WorkerThread | None = None
         self._web = WebThread()
         self._pod_server: ThreadingHTTPServer | None = None
         headers = {"Authorization": f"Bearer {make_token('u1')}"}
         self.http = httpx.Client(base_url=self._web.url, headers=headers, timeout=30, trust_env=False)
-        if driver == "kubernetes":
-            self._make_cluster(directory)
+        if driver != "local":
+            self._make_cluster(directory, settings)
         else:
             program = Path(__file__).with_name("standin_pod.py")
             settings.LOCAL_POD_COMMAND = f"{sys.executable} -I -S {program} {self.pods.control}"
 
-    def _make_cluster(self, directory: Path) -> None:
+    def _make_cluster(self, directory: Path, settings: Any) -> None:
         self._pod_server = _pod_server(self.pods)
-        self.kube = Kube(redis_url=settings.REDIS_URL).start()
-        self.kube.run_controllers()
         settings.POD_DRIVER, settings.USER_POD_IMAGE = "kubernetes", "registry.example/agent:1"
         settings.POD_URL_TEMPLATE = f"http://127.0.0.1:{self._pod_server.server_address[1]}/{{name}}"
-        settings.KUBECONFIG = self.kube.kubeconfig(directory)
+        if self.driver == "cluster":
+            self.kube, settings.KUBECONFIG = RealCluster(), os.environ["KUBECONFIG"]
+        else:
+            self.kube = Kube(redis_url=settings.REDIS_URL).start()
+            settings.KUBECONFIG = self.kube.kubeconfig(directory)
+        self.kube.run_controllers()
         cluster_api.client.cache_clear()
 
     def start_worker(self) -> None:

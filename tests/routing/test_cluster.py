@@ -1,0 +1,319 @@
+"""routing/cluster.py against a strict stand-in of the Kubernetes API (POD-59 to POD-67)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from routing import cluster, manifests
+from routing.errors import ClusterForbidden, ClusterFull, ClusterRejected, ClusterUnavailable
+from routing.models import Pod
+from routing.pod import cluster_api, cluster_driver, cluster_reaper, pod_health
+from sessions_app import clock
+from sessions_app.errors import DomainError
+from sessions_app.models import Session
+from tests.clients import Api
+from tests.factories import make_token
+from tests.routing.kube import RIGHTS, Kube
+
+SESSION, USER = "sess_0123456789abcdef", "user@example.com"
+NAME = "user-sess-0123456789abcdef"
+
+
+@pytest.fixture
+def kube(tmp_path: Path, settings: Any) -> Iterator[Kube]:
+    found = Kube().start()
+    settings.POD_DRIVER, settings.USER_POD_IMAGE = "kubernetes", "registry.example/agent:1"
+    settings.KUBECONFIG = found.kubeconfig(tmp_path)
+    cluster_api.client.cache_clear()
+    yield found
+    found.close()
+    cluster_api.client.cache_clear()
+
+
+def test_prepare_makes_the_three_objects_of_a_sleeping_pod(kube: Kube) -> None:
+    """POD-56, POD-60: strictly validated, as the contract shows them."""
+    assert cluster.prepare(SESSION, USER)
+    (deployment,) = kube.of("deployments")
+    (service,), (scaled,) = kube.of("services"), kube.of("scaledobjects")
+    assert deployment["spec"]["replicas"] == 0
+    at, uid = cluster.installation(), deployment["metadata"]["uid"]
+    assert service["spec"] == manifests.service(SESSION, USER, at=at, owner_uid=uid)["spec"]
+    assert scaled["spec"] == manifests.scaled_object(SESSION, USER, at=at, owner_uid=uid)["spec"]
+    assert scaled["metadata"]["ownerReferences"][0]["uid"] == uid
+
+
+def test_prepare_again_makes_nothing_new(kube: Kube) -> None:
+    """POD-60: 409 with our label goes on, and what KEDA set stays."""
+    cluster.prepare(SESSION, USER)
+    uid = kube.of("deployments")[0]["metadata"]["uid"]
+    kube.set_replicas(NAME, 1)
+    assert not cluster.prepare(SESSION, USER)
+    assert (kube.of("deployments")[0]["spec"]["replicas"], kube.of("deployments")[0]["metadata"]["uid"]) == (1, uid)
+
+
+def test_prepare_refuses_a_name_that_another_has(kube: Kube) -> None:
+    """POD-60: 409 with another label is 502, and nothing of the other is touched."""
+    cluster.prepare(SESSION, USER)
+    kube.of("deployments")[0]["metadata"]["labels"]["session-uuid"] = "someone-elses"
+    before = dict(kube.objects)
+    with pytest.raises(ClusterRejected):
+        cluster.prepare(SESSION, USER)
+    assert kube.objects == before
+
+
+def test_prepare_that_fails_half_way_leaves_nothing(kube: Kube) -> None:
+    """POD-11: what its own POST created is deleted again; KEDA is not installed here."""
+    kube.fault = lambda verb, what: (404, "no such group") if (verb, what) == ("patch", "scaledobjects") else None
+    with pytest.raises(ClusterRejected):
+        cluster.prepare(SESSION, USER)
+    assert not kube.objects
+
+
+def test_prepare_that_fails_leaves_what_was_there(kube: Kube) -> None:
+    """POD-11: and nothing else."""
+    cluster.prepare(SESSION, USER)
+    kube.fault = lambda verb, what: (500, "oops") if (verb, what) == ("patch", "services") else None
+    with pytest.raises(ClusterUnavailable):
+        cluster.prepare(SESSION, USER)
+    assert len(kube.objects) == 3
+
+
+def test_wake_and_sleep_change_the_scale_alone(kube: Kube) -> None:
+    """POD-61: a merge patch of one number, without a version; absent is 0."""
+    cluster.wake(SESSION, USER)
+    assert cluster.look(SESSION) == cluster.Seen(SESSION, wanted=1, ready=0)
+    cluster.scale(SESSION, 0)
+    assert kube.scaled == [(NAME, 1), (NAME, 0)]
+    assert cluster.deployments() == [cluster.Seen(SESSION, wanted=0, ready=0)]
+
+
+def test_wake_makes_again_what_is_missing(kube: Kube) -> None:
+    """POD-63."""
+    cluster.prepare(SESSION, USER)
+    del kube.objects["services", NAME]
+    cluster.wake(SESSION, USER)
+    assert len(kube.objects) == 3
+    kube.objects.clear()
+    cluster.wake(SESSION, USER)
+    assert (len(kube.objects), cluster.look(SESSION)) == (3, cluster.Seen(SESSION, wanted=1, ready=0))
+
+
+def test_scale_to_nothing_of_what_is_gone_is_done(kube: Kube) -> None:
+    """A Deployment that is gone has no replicas."""
+    cluster.scale(SESSION, 0)
+    with pytest.raises(ClusterRejected):
+        cluster.scale(SESSION, 1)
+
+
+def test_delete_counts_what_is_gone_as_deleted(kube: Kube) -> None:
+    """POD-27, POD-58."""
+    cluster.prepare(SESSION, USER)
+    cluster.delete(SESSION)
+    assert not kube.objects
+    cluster.delete(SESSION)
+    assert cluster.look(SESSION) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "error"),
+    [
+        (400, "strict decoding error", ClusterRejected),
+        (401, "Unauthorized", ClusterForbidden),
+        (403, "forbidden", ClusterForbidden),
+        (403, 'pods "x" is forbidden: exceeded quota: q', ClusterFull),
+        (404, "not found", ClusterRejected),
+        (405, "no", ClusterRejected),
+        (408, "slow", ClusterUnavailable),
+        (410, "gone", ClusterUnavailable),
+        (415, "media", ClusterRejected),
+        (422, "invalid", ClusterRejected),
+        (429, "slow down", ClusterUnavailable),
+        (500, "oops", ClusterUnavailable),
+        (503, "away", ClusterUnavailable),
+        (504, "timeout", ClusterUnavailable),
+    ],
+)
+def test_answers_become_our_errors(kube: Kube, status: int, message: str, error: type[DomainError]) -> None:
+    """POD-66."""
+    kube.fault = lambda verb, what: (status, message)
+    with pytest.raises(error) as raised:
+        cluster.prepare(SESSION, USER)
+    assert message not in raised.value.detail  # POD-3: no text of Kubernetes
+    assert raised.value.retry_after == {ClusterFull: 60, ClusterUnavailable: 5}.get(error)
+
+
+def test_unreachable_becomes_unavailable(kube: Kube) -> None:
+    """POD-66."""
+    kube.stop()
+    with pytest.raises(ClusterUnavailable):
+        cluster.prepare(SESSION, USER)
+
+
+@pytest.mark.parametrize(("failures", "tries"), [(1, 2), (2, 2)])
+def test_reads_and_applies_are_repeated_once(kube: Kube, failures: int, tries: int) -> None:
+    """POD-64: one retry on 429 or 503; a POST is not repeated."""
+    left = [failures]
+
+    def fault(verb: str, what: str) -> tuple[int, str] | None:
+        left[0] -= 1
+        return (503, "away") if left[0] >= 0 else None
+
+    kube.fault = fault
+    if failures < tries:
+        assert cluster.deployments() == []
+    else:
+        with pytest.raises(ClusterUnavailable):
+            cluster.deployments()
+    assert len(kube.requests) == tries
+    kube.requests.clear()
+    left[0] = 1
+    with pytest.raises(ClusterUnavailable):
+        cluster.prepare(SESSION, USER)
+    assert kube.requests == [("create", "deployments")]
+
+
+def test_conflicts_are_tried_three_times(kube: Kube) -> None:
+    """POD-66: then 503."""
+    kube.fault = lambda verb, what: (409, "conflict") if (verb, what) == ("patch", "services") else None
+    with pytest.raises(ClusterUnavailable):
+        cluster.prepare(SESSION, USER)
+    assert kube.requests.count(("patch", "services")) == 3
+
+
+def test_calls_stay_within_the_rights(kube: Kube) -> None:
+    """POD-67, POD-74: every call the code makes is granted, and every right but what a watch would need is used."""
+    cluster.wake(SESSION, USER)
+    cluster.wake(SESSION, USER)
+    cluster.look(SESSION)
+    cluster.deployments([SESSION])
+    cluster.objects()
+    cluster.ping()
+    cluster.delete(SESSION)
+    made = set(kube.requests)
+    assert all(verb in RIGHTS[what] for verb, what in made)
+    assert {("create", "deployments"), ("patch", "deployments/scale"), ("delete", "scaledobjects")} <= made
+
+
+def test_lists_are_narrowed_to_the_named(kube: Kube) -> None:
+    """POD-58, POD-62."""
+    for number in range(3):
+        cluster.prepare(f"sess_000000000000000{number}", USER)
+    named = cluster.deployments(["sess_0000000000000001", "sess_0000000000000002"])
+    assert {seen.session_id for seen in named} == {"sess_0000000000000001", "sess_0000000000000002"}
+    assert len(cluster.objects()) == 9
+
+
+@pytest.mark.parametrize(
+    ("url", "address", "database", "signs_in"),
+    [
+        ("redis://:secret@redis:6379/0", "redis.pods.svc.cluster.local:6379", "0", True),
+        ("redis://10.0.0.7:7000/3", "10.0.0.7:7000", "3", False),
+    ],
+)
+def test_installation_tells_keda_where_redis_is(
+    settings: Any, url: str, address: str, database: str, signs_in: bool
+) -> None:
+    """POD-57."""
+    settings.REDIS_URL, settings.PODS_NAMESPACE = url, "pods"
+    at = cluster.installation()
+    (trigger, _) = manifests.scaled_object(SESSION, USER, at=at, owner_uid="u")["spec"]["triggers"]
+    assert (trigger["metadata"]["address"], trigger["metadata"]["databaseIndex"]) == (address, database)
+    assert ("authenticationRef" in trigger) == signs_in
+    settings.KEDA_REDIS_ADDRESS = "keda-sees.example:1"
+    assert cluster.installation().redis_address == "keda-sees.example:1"
+
+
+def test_create_with_the_cluster_down_records_nothing(kube: Kube, db: None) -> None:
+    """POD-11, POD-66, POD-76 row 10."""
+    kube.stop()
+    answer = Api(make_token("u1")).post("/session/create", {"user_id": "u1"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "CLUSTER_UNAVAILABLE")
+    assert answer.headers["Retry-After"] == "5"
+    assert not Session.objects.exists()
+
+
+def test_create_that_cannot_be_recorded_leaves_no_object(kube: Kube, db: None, monkeypatch: Any) -> None:
+    """POD-11."""
+    monkeypatch.setattr("sessions_app.eventlog.os.fsync", _fails)
+    answer = Api(make_token("u1")).post("/session/create", {"user_id": "u1"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "RECORDER_UNAVAILABLE")
+    assert not kube.objects
+    assert not Pod.objects.exists()
+
+
+def test_wake_and_status_with_the_cluster_down(kube: Kube, db: None) -> None:
+    """POD-13, POD-24, POD-28: queued; null replicas; 503, and the pod stays terminating."""
+    api = Api(make_token("u1"))
+    session_id = api.post("/session/create", {"user_id": "u1"}).json()["uuid"]
+    kube.stop()
+    assert api.post(f"/session/{session_id}/wake", {}).json()["status"] == "queued"
+    shown = api.get(f"/session/{session_id}/status").json()
+    assert (shown["replicas"], shown["observed"]["error"]) == (None, "unreachable")
+    answer = api.delete(f"/session/{session_id}")
+    assert (answer.status_code, answer.json()["code"]) == (503, "CLUSTER_UNAVAILABLE")
+    assert Pod.objects.get().state == "terminating"
+    kube.start()
+    assert api.delete(f"/session/{session_id}").status_code == 200
+    assert not kube.objects
+    assert Pod.objects.get().state == "terminated"
+
+
+def test_orphans_go_once_they_are_old(kube: Kube, db: None, monkeypatch: Any) -> None:
+    """POD-71: only with our label, only without a pod row."""
+    api = Api(make_token("u1"))
+    kept = api.post("/session/create", {"user_id": "u1"}).json()["uuid"]
+    cluster.prepare(SESSION, USER)
+    cluster.prepare("sess_00000000000000ff", USER)
+    for one in kube.of("deployments"):
+        if one["metadata"]["name"].endswith("ff"):
+            del one["metadata"]["labels"]["app.kubernetes.io/managed-by"]
+    assert list(cluster_reaper.orphans()) == []
+    monkeypatch.setattr(cluster_reaper, "ORPHAN_AFTER_S", -1)
+    assert {act.session_id for act in cluster_reaper.orphans(dry_run=True)} == {SESSION, "sess_00000000000000ff"}
+    acts = list(cluster_reaper.orphans())
+    assert {act.reason for act in acts} == {"deployment", "service", "scaledobject"}
+    left = {one["metadata"]["labels"]["session-uuid"] for one in kube.of("deployments")}
+    assert left == {kept, "sess_00000000000000ff"}
+
+
+def test_awake_pod_without_deployment_is_made_again(kube: Kube, db: None) -> None:
+    """POD-70."""
+    api = Api(make_token("u1"))
+    session_id = api.post("/session/create", {"user_id": "u1"}).json()["uuid"]
+    api.post(f"/session/{session_id}/wake", {})
+    kube.objects.clear()
+    (act,) = cluster_reaper.awake_without_deployment()
+    assert (act.act, act.session_id, act.reason) == ("repair", session_id, "no_deployment")
+    assert kube.of("deployments")[0]["spec"]["replicas"] == 1
+    assert list(cluster_reaper.awake_without_deployment()) == []
+
+
+def test_probes_tell_of_the_cluster(kube: Kube, db: None, monkeypatch: Any) -> None:
+    """POD-31, OPS-26, OPS-29: shown, degraded, never a reason to be unready."""
+    monkeypatch.setattr(pod_health, "REMEMBERED_S", 0.0)
+    assert Api().get("/health").json()["kubernetes"] == "healthy"
+    kube.stop()
+    shown = Api().get("/health")
+    assert (shown.status_code, shown.json()["kubernetes"]) == (200, "unhealthy")
+    assert any(warning.startswith("KUBERNETES_UNHEALTHY: ") for warning in shown.json()["warnings"])
+    ready = Api().get("/readyz")
+    assert (ready.status_code, ready.json()["checks"]["kubernetes"]) == (200, "unavailable")
+
+
+def test_sleep_from_the_web_leaves_the_scale_to_the_worker(kube: Kube) -> None:
+    """From here it might overtake a later wake."""
+    cluster_driver.sleep(Pod(session_id=SESSION))
+    assert kube.requests == []
+
+
+def _fails(*_: Any) -> None:
+    raise OSError("disk full")
+
+
+def test_objects_read_their_time(kube: Kube) -> None:
+    """The age of an orphan."""
+    cluster.prepare(SESSION, USER)
+    ages = [(clock.now() - one.created_at).total_seconds() for one in cluster.objects()]
+    assert all(-2 < age < 60 for age in ages)

@@ -1,0 +1,84 @@
+"""routing/inbox.py: the Redis lists of POD-36 to POD-38, against a real Redis."""
+
+from typing import Any
+
+import pytest
+
+from routing import inbox
+from sessions_app import redisdoor
+
+SESSION = "sess_00000000000000aa"
+
+
+@pytest.fixture(autouse=True)
+def empty() -> Any:
+    inbox.forget(SESSION)
+    yield
+    inbox.forget(SESSION)
+
+
+def held() -> tuple[list[str], list[str]]:
+    """Queue and in flight."""
+    keys = (f"baton:queue:{SESSION}", f"baton:inflight:{SESSION}")
+    queue, in_flight = ([one.decode() for one in redisdoor.call("lrange", key, 0, -1)] for key in keys)
+    return queue, in_flight
+
+
+def test_push_appends_and_expires(settings: Any) -> None:
+    """POD-36."""
+    settings.SESSION_TTL = 50
+    inbox.push(SESSION, "wake:1", "a")
+    inbox.push(SESSION, "b")
+    assert held() == (["wake:1", "a", "b"], [])
+    assert 0 < redisdoor.call("ttl", f"baton:queue:{SESSION}") <= 50
+    assert inbox.sessions_with_lists() >= {SESSION}
+
+
+def test_take_moves_one_element() -> None:
+    """POD-36: the head, and any other where a stray one stands before it; duplicates go."""
+    inbox.push(SESSION, "a", "b", "c", "b")
+    inbox.take(SESSION, "a")
+    inbox.take(SESSION, "b")
+    assert held() == (["c"], ["a", "b"])
+
+
+def test_take_of_what_is_not_there_writes_nothing() -> None:
+    """POD-27: lists that were deleted with their session stay deleted."""
+    inbox.take(SESSION, "a")
+    inbox.put_back(SESSION, "a")
+    assert SESSION not in inbox.sessions_with_lists()
+
+
+def test_put_back_returns_to_the_head() -> None:
+    """A message that is tried again stays before those behind it."""
+    inbox.push(SESSION, "a", "b")
+    inbox.take(SESSION, "a")
+    inbox.put_back(SESSION, "a")
+    assert held() == (["a", "b"], [])
+
+
+def test_drop_removes_it_from_both() -> None:
+    """POD-36."""
+    inbox.push(SESSION, "a", "a", "b")
+    inbox.take(SESSION, "a")
+    inbox.drop(SESSION, "a")
+    assert held() == (["b"], [])
+
+
+def test_rebuild_makes_the_lists_what_the_rows_say() -> None:
+    """POD-37: ids exactly, the wake mark of this wake where it is, older marks and strays gone."""
+    inbox.push(SESSION, "wake:1", "wake:2", "stray", "b")
+    assert inbox.rebuild(SESSION, queued=["a", "b"], in_flight=["c"], mark="wake:2", only_compare=True)
+    assert held() == (["wake:1", "wake:2", "stray", "b"], [])
+    assert inbox.rebuild(SESSION, queued=["a", "b"], in_flight=["c"], mark="wake:2")
+    assert held() == (["wake:2", "a", "b"], ["c"])
+    assert not inbox.rebuild(SESSION, queued=["a", "b"], in_flight=["c"], mark="wake:2")
+    assert inbox.rebuild(SESSION, queued=[], in_flight=[])
+    assert SESSION not in inbox.sessions_with_lists()
+
+
+def test_rebuild_takes_as_many_as_may_wait() -> None:
+    """POD-20: CHAT_MAX_PENDING."""
+    many = [str(number) for number in range(1000)]
+    assert inbox.rebuild(SESSION, queued=many, in_flight=[])
+    assert held() == (many, [])
