@@ -112,7 +112,7 @@ def candidate(green: Green, ball: LocalPoint, *, margins: Margins, accuracy_m: f
     """Classify one position by the green's own source; `accuracy_m` is the radius of the fix when it is known."""
     margin_m = margins.around_edge_m(accuracy_m)
     if green.source is Source.OUTLINE:
-        state, confidence = _by_outline(signed_distance_m(green, ball), margin_m)
+        state, confidence = by_distance(signed_distance_m(green, ball), margin_m)
         return Candidate(state, confidence, green.source, margin_m)
     state, confidence, warnings = _by_nodes(green, ball, margins.unknown_m)
     if accuracy_m is not None and _edge_is_near(green, ball, state, margin_m):
@@ -127,20 +127,21 @@ def signed_distance_m(green: Green, ball: LocalPoint) -> float:
     return distance_m if green.polygon.contains(point) else -distance_m
 
 
+def by_distance(inside_m: float, margin_m: float) -> tuple[Surface, float]:
+    """State and confidence by the signed distance to an outline and the width of the band around it (ADV-50)."""
+    if inside_m > margin_m:
+        return Surface.ON_GREEN, 0.97
+    if inside_m < -margin_m:
+        return Surface.OFF_GREEN, 0.95
+    return Surface.UNKNOWN, 0.60
+
+
 def node_of(green: Green, ball: LocalPoint) -> tuple[int, int]:
     """Indices of the nearest node, clipped to the grid; truncation would put 0.6 / 0.2 on node 2 (ADV-50)."""
     nx, ny = round(green.x_max_m / green.spacing_m), round(green.y_max_m / green.spacing_m)
     i = math.floor(ball.x_m / green.spacing_m + 0.5)
     j = math.floor(ball.y_m / green.spacing_m + 0.5)
     return min(max(i, 0), nx), min(max(j, 0), ny)
-
-
-def _by_outline(inside_m: float, margin_m: float) -> tuple[Surface, float]:
-    if inside_m > margin_m:
-        return Surface.ON_GREEN, 0.97
-    if inside_m < -margin_m:
-        return Surface.OFF_GREEN, 0.95
-    return Surface.UNKNOWN, 0.60
 
 
 def _by_nodes(green: Green, ball: LocalPoint, unknown_m: float) -> tuple[Surface, float, tuple[str, ...]]:

@@ -1,0 +1,43 @@
+"""The web process of benchmarks.advice: Baton's own, with one bare DRF view beside its routes.
+
+The view does what any would: it checks the bearer, reads a JSON body and answers one of the size of a plan.
+"""
+
+import os
+import sys
+from typing import Any
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+if __name__ == "__main__":
+    import django
+    from django.conf import settings
+
+    settings.ROOT_URLCONF = "benchmarks.advice_peer"
+    django.setup()
+    from config import server
+
+    sys.exit(server.main())
+
+from django.urls import include, path
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+ANSWER = {
+    "plan": {"instruction_text": "x" * 60, "points": [{"x_m": 1.0, "y_m": 2.0}] * 16},
+    "warnings": [],
+    "n": "y" * 600,
+}
+
+
+class Bare(APIView):
+    """`POST /bare`"""
+
+    def post(self, request: Request) -> Response:
+        """200."""
+        return Response({**ANSWER, "request_id": request.data.get("request_id", "")})
+
+
+handler404: Any = "config.errors.not_found"
+urlpatterns = [path("bare", Bare.as_view()), path("", include("config.urls"))]
