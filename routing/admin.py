@@ -1,56 +1,6 @@
-"""Pods and their chats as staff see them, to read (OPS-38, OPS-40): what was said is not shown."""
+"""Routing in the Django admin, by subject."""
 
-from typing import Any
+from routing.golf import golf_admin
+from routing.pod import pod_admin
 
-from django.contrib import admin
-from django.http import HttpRequest
-
-from routing.models import ChatMessage, Pod, PodTransition
-
-
-class ReadOnly:
-    """Rows that mirror the log: nothing is added, changed or deleted here."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Never."""
-        return False
-
-
-class TransitionInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]  # generic for the type checker alone
-    """Every change of the pod's state and why."""
-
-    model = PodTransition
-    fields = ("at", "from_state", "to_state", "reason")
-    ordering = ("-pk",)
-
-
-@admin.register(Pod)
-class PodAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    """With the last lines of a pod that did not start (POD-51)."""
-
-    list_display = ("session_id", "state", "reason", "desired", "since", "unsettled", "last_activity_at")
-    list_filter = ("state", "desired", "attached")
-    search_fields = ("session__session_id__startswith", "session__user_id__startswith")
-    ordering = ("-last_activity_at",)
-    exclude = ("idempotency_key", "idempotency_digest")
-    inlines = (TransitionInline,)
-
-
-@admin.register(ChatMessage)
-class ChatMessageAdmin(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]
-    """The outline of a chat: when, by whom, with what outcome."""
-
-    list_display = ("message_id", "pod", "seq", "status", "attempts", "error_code", "created_at", "settled_at")
-    list_filter = ("status", "error_code")
-    search_fields = ("message_id__startswith", "pod__session__session_id__startswith")
-    ordering = ("-created_at",)
-    list_select_related = ("pod",)
-    exclude = ("text", "response", "idempotency_key", "idempotency_digest")
+__all__ = ["golf_admin", "pod_admin"]

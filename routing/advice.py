@@ -6,11 +6,12 @@ Advice reads the hole and never samples it. Nothing is locked while solver or pl
 from dataclasses import replace
 
 from routing import geometry
-from routing.golf import golf_metrics, hole_store, putts, shots, situations
+from routing.golf import golf_metrics, hole_rows, hole_store, putts, shots, situations
 from routing.golf.advice_record import NO_SERVICE, AdviceRecord
 from routing.golf.golf_models import AdviceGiven
 from routing.golf.golf_services import PUTT_SOLVER
 from routing.golf.golf_services import TEE_TO_GREEN as PLANNER
+from routing.golf.hole_stores.contract import deadline
 from routing.golf.plans import PUTT, TEE_TO_GREEN, Plan
 from routing.golf.putts import OutOfBounds
 from routing.golf.situations import Question, Situation
@@ -18,7 +19,6 @@ from routing.surface import Surface
 from sessions_app import clock
 from sessions_app.access.auth import Caller
 from sessions_app.errors import DomainError
-from sessions_app.models import Session
 
 COMPETITION_MODE = "COMPETITION_MODE: distances only, as the rules of golf ask during a round"
 ROUTED_AFTER_OUT_OF_BOUNDS = "ROUTED_AFTER_OUT_OF_BOUNDS: the solver does not know that place, planned as a shot"
@@ -85,22 +85,22 @@ def _note(record: AdviceRecord, outcome: str) -> None:
     if situation is None or situation.state is None or question is None:
         return
     store, session_id = hole_store.current(), situation.state.session_id
-    with store.transaction():
+    given = AdviceGiven(
+        session_id=session_id,
+        at=clock.now(),
+        request_id=question.request_id,
+        course_id=situation.state.course_id,
+        hole_id=situation.state.hole_id,
+        surface_state=situation.surface,
+        surface_confidence=situation.confidence,
+        streak=situation.memory.streak if situation.memory else 0,
+        needed=situation.memory.needed if situation.memory else 0,
+        competition_mode=situation.competition,
+        plan_type=record.plan_type,
+        service=record.service,
+        outcome=outcome,
+        duration_ms=record.elapsed_ms,
+    )
+    hole_rows.note_advice(given, until=deadline())
+    if store.backend != "db":
         store.refresh(session_id)
-        Session.objects.active().filter(session_id=session_id).update(last_activity_at=clock.now())
-        AdviceGiven.objects.create(
-            session_id=session_id,
-            at=clock.now(),
-            request_id=question.request_id,
-            course_id=situation.state.course_id,
-            hole_id=situation.state.hole_id,
-            surface_state=situation.surface,
-            surface_confidence=situation.confidence,
-            streak=situation.memory.streak if situation.memory else 0,
-            needed=situation.memory.needed if situation.memory else 0,
-            competition_mode=situation.competition,
-            plan_type=record.plan_type,
-            service=record.service,
-            outcome=outcome,
-            duration_ms=record.elapsed_ms,
-        )

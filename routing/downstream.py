@@ -1,28 +1,30 @@
 """JSON over HTTP to a service of ours, within a total time (ADV-68 to ADV-70). The door of golf to other services.
 
-One loop in a thread of its own carries all calls, so that the deadline holds over connecting, waiting and reading
-alike, however slowly bytes drip; the sync caller waits for it. No HTTP leaks out: the bytes of a 200, or Failure.
+httpx bounds each single read, not the whole: a service that drips bytes would hold a call for ever. The network backend
+below gives every connect, read and write no more than what is left of the call's own time. No HTTP leaks out of here:
+the bytes of a 200, or Failure.
 """
 
-import asyncio
 import random
+import ssl
 import threading
-from collections.abc import Coroutine
+import time
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
+import httpcore
 import httpx
 
 from sessions_app import jsonwire
 from sessions_app.errors import DomainError
-
-T = TypeVar("T")
 
 _CONNECT_S = _POOL_S = 0.5  # ADV-69
 _CONNECT_WAITS_S = (0.1, 0.3)  # before the second and the third try (ADV-70)
 _AGAIN_ONCE = frozenset({502, 503, 504})
 _LONGEST_ANSWER_BYTES = 1_048_576  # ADV-68
 _IDLE_S = 4.0  # shorter than uvicorn keeps a connection, so that none is found closed
+_MOST_CONNECTIONS, _MOST_IDLE = 64, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,62 +62,51 @@ class Failure(Exception):
 
 
 def post(peer: Peer, body: dict[str, Any], trace: Trace) -> bytes:
-    """The bytes of a 200 to `body`, which names its request_id; `trace` tells how it went. Raises Failure."""
-    return _running().run(_within_time(peer, body, trace))
+    """The bytes of a 200 to `body`, which names its request_id; `trace` tells how it went. Raises Failure.
 
-
-def close() -> None:
-    """End the thread and its connections; the next call begins anew."""
-    global _thread
-    with _starting:
-        if _thread is not None:
-            _thread.close()
-        _thread = None
-
-
-async def _within_time(peer: Peer, body: dict[str, Any], trace: Trace) -> bytes:
-    try:
-        async with asyncio.timeout(peer.timeout_s):
-            return await _tried(peer, body, trace)
-    except TimeoutError:
-        raise Failure("timeout", trace.status) from None
-
-
-async def _tried(peer: Peer, body: dict[str, Any], trace: Trace) -> bytes:
-    """Try, and try again where nothing can have happened (connecting), or where the service asks for it."""
+    Tries again where nothing can have happened (connecting), and once where the service asks for it.
+    """
+    _call.until = time.monotonic() + peer.timeout_s
     waits_s = list(_CONNECT_WAITS_S)
     is_second_chance = True
     while True:
         trace.attempts += 1
         try:
-            return await _once(peer, body, trace)
+            return _once(peer, body, trace)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            if not waits_s:
-                raise Failure("timeout" if isinstance(error, httpx.ConnectTimeout) else "unavailable") from None
-            await asyncio.sleep(waits_s.pop(0) * random.uniform(0.8, 1.2))
+            kind = "timeout" if isinstance(error, httpx.ConnectTimeout) else "unavailable"
+            if not waits_s or not _slept(waits_s.pop(0) * random.uniform(0.8, 1.2)):
+                raise Failure(kind) from None
         except _Busy as busy:
-            if not is_second_chance:
+            if not is_second_chance or not _slept(random.uniform(0, _CONNECT_WAITS_S[0])):
                 raise Failure("unavailable", busy.status) from None
             is_second_chance = False
-            await asyncio.sleep(random.uniform(0, _CONNECT_WAITS_S[0]))
         except httpx.TimeoutException:
-            raise Failure("timeout") from None
+            raise Failure("timeout", trace.status) from None
         except (httpx.HTTPError, httpx.InvalidURL):
-            raise Failure("unavailable") from None
+            raise Failure("unavailable", trace.status) from None
 
 
-async def _once(peer: Peer, body: dict[str, Any], trace: Trace) -> bytes:
+def close() -> None:
+    """Close every connection; the next call opens its own."""
+    with _opening:
+        for client in _clients.values():
+            client.close()
+        _clients.clear()
+
+
+def _once(peer: Peer, body: dict[str, Any], trace: Trace) -> bytes:
     """One try. Raises Failure, an error of httpx, or _Busy for an answer that may be better next time."""
+    trace.status = None
     headers = {
         "Content-Type": "application/json",
         "Accept-Encoding": "identity",
         "X-Request-ID": body["request_id"],
         **({"X-API-Key": peer.key} if peer.key else {}),
     }
-    client = _running().client(peer)
-    async with client.stream("POST", peer.url, content=jsonwire.dumps(body), headers=headers) as response:
+    with _client(peer).stream("POST", peer.url, content=jsonwire.dumps(body), headers=headers) as response:
         trace.status = status = response.status_code
-        data = await _read(response)
+        data = _read(response)
     if status == 200:
         return data
     if status in _AGAIN_ONCE:
@@ -123,15 +114,23 @@ async def _once(peer: Peer, body: dict[str, Any], trace: Trace) -> bytes:
     raise Failure(_kind(status), status, _code(data) if 400 <= status < 500 else None)
 
 
-async def _read(response: httpx.Response) -> bytes:
+def _read(response: httpx.Response) -> bytes:
     """The body, unless it is packed or too long. Raises Failure."""
     data = bytearray()
     is_packed = response.headers.get("Content-Encoding", "identity") != "identity"
-    async for chunk in response.aiter_raw():
+    for chunk in response.iter_raw():
         data += chunk
         if is_packed or len(data) > _LONGEST_ANSWER_BYTES:
             raise Failure("bad_response", response.status_code)
     return bytes(data)
+
+
+def _slept(seconds: float) -> bool:
+    """Sleep, unless the call's time would be up before."""
+    if _left(None) <= seconds:
+        return False
+    time.sleep(seconds)
+    return True
 
 
 def _kind(status: int) -> str:
@@ -156,46 +155,82 @@ class _Busy(Exception):
         self.status = status
 
 
-class _Thread:
-    """An event loop in a thread of its own, with one long-lived client for each peer."""
+class _Stream(httpcore.NetworkStream):
+    """A connection on which nothing takes longer than what is left of the call."""
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._inner.read(max_bytes, _left(timeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._inner.write(buffer, _left(timeout))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class _Backend(httpcore.SyncBackend):
+    """Opens such connections."""
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        return _Stream(super().connect_tcp(host, port, _left(timeout), local_address, socket_options))
+
+
+class _Transport(httpx.HTTPTransport):
+    """httpx's own, over connections that know the time."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._clients: dict[Peer, httpx.AsyncClient] = {}
-        self._thread = threading.Thread(target=self._loop.run_forever, name="downstream", daemon=True)
-        self._thread.start()
+        super().__init__(trust_env=False)
+        self._pool.close()
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=httpx.create_ssl_context(trust_env=False),
+            max_connections=_MOST_CONNECTIONS,
+            max_keepalive_connections=_MOST_IDLE,
+            keepalive_expiry=_IDLE_S,
+            network_backend=_Backend(),
+        )
 
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do the work there and wait for it here."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def client(self, peer: Peer) -> httpx.AsyncClient:
-        """Called on the loop alone. Neither proxies of the environment nor redirects are followed."""
-        if peer not in self._clients:
-            self._clients[peer] = httpx.AsyncClient(
+def _left(timeout_s: float | None) -> float:
+    """Seconds the next step may take. Zero would mean for ever to a socket, so a late step gets a hair's breadth."""
+    left_s = max(_call.until - time.monotonic(), 0.001)
+    return left_s if timeout_s is None else min(timeout_s, left_s)
+
+
+def _client(peer: Peer) -> httpx.Client:
+    """One long-lived client for each peer. Neither proxies of the environment nor redirects are followed."""
+    with _opening:
+        if peer not in _clients:
+            _clients[peer] = httpx.Client(
+                transport=_Transport(),
                 trust_env=False,
                 follow_redirects=False,
                 timeout=httpx.Timeout(peer.timeout_s, connect=_CONNECT_S, pool=_POOL_S),
-                limits=httpx.Limits(max_connections=64, max_keepalive_connections=16, keepalive_expiry=_IDLE_S),
             )
-        return self._clients[peer]
-
-    def close(self) -> None:
-        """Close the clients, then end the thread."""
-        for client in self._clients.values():
-            self.run(client.aclose())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        return _clients[peer]
 
 
-def _running() -> _Thread:
-    global _thread
-    with _starting:
-        if _thread is None:
-            _thread = _Thread()
-        return _thread
+class _Call(threading.local):
+    until = 0.0  # monotonic; when the call of this thread has to be over
 
 
-_thread: _Thread | None = None
-_starting = threading.Lock()
+_call = _Call()
+_clients: dict[Peer, httpx.Client] = {}
+_opening = threading.Lock()

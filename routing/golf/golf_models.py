@@ -8,14 +8,6 @@ from sessions_app.models import Session
 KEY_LENGTH = 64  # course_id, green_id, dtm_id, request_id
 
 
-class HoleQuerySet(models.QuerySet["Hole"]):
-    """The words in which routing asks for holes."""
-
-    def latest_of(self, session_id: str) -> "Hole | None":
-        """The hole this session plays or played last, with its session."""
-        return self.select_related("session").filter(session_id=session_id).order_by("-started_at", "-pk").first()
-
-
 class Hole(models.Model):
     """One hole played in a session, from its start to its end; the store knows how it stands."""
 
@@ -27,8 +19,6 @@ class Hole(models.Model):
     competition_mode = models.BooleanField()
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
-
-    objects = HoleQuerySet.as_manager()
 
     class Meta:
         constraints = [

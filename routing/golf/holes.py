@@ -13,9 +13,10 @@ from django.db import IntegrityError, transaction
 from routing import geometry
 from routing.errors import HoleAlreadyStarted, SessionExpired
 from routing.geometry import Wgs84
-from routing.golf import datasets, golf_metrics, hole_store, samples
+from routing.golf import datasets, golf_metrics, hole_rows, hole_state, hole_store, samples
 from routing.golf.datasets import Dataset
 from routing.golf.golf_models import Hole
+from routing.golf.hole_rows import Standing
 from routing.golf.hole_state import HoleState, Placed
 from routing.golf.hole_stores.contract import Store
 from routing.golf.manifest import Stimp
@@ -106,8 +107,12 @@ def read(session_id: str, *, by: Caller) -> Playing:
 
     Raises SessionNotFound, SessionAlreadyClosed, SessionExpired, StoreUnavailable.
     """
-    dataset = in_play(session_id, by=by)
-    state = hole_store.current().read(session_id)
+    standing, dataset = _standing(session_id, by)
+    store = hole_store.current()
+    if store.backend == "db":  # whose document came with the other rows
+        state = hole_state.from_document(standing.document) if standing.document else None
+    else:
+        state = store.read(session_id)
     if state is None:
         raise SessionExpired
     return Playing(state, dataset)
@@ -140,14 +145,19 @@ def in_play(session_id: str, *, by: Caller) -> Dataset:
 
     Raises SessionNotFound, SessionAlreadyClosed, SessionExpired, DatasetInvalid, DatasetNotFound, RegistryUnavailable.
     """
-    hole = Hole.objects.latest_of(session_id)
-    if hole is None or not by.may_act_for(hole.session.user_id):
+    return _standing(session_id, by)[1]
+
+
+def _standing(session_id: str, by: Caller) -> tuple[Standing, Dataset]:
+    """The rows of a hole that is in play, and its green."""
+    hole = hole_rows.standing(session_id)
+    if hole is None or not by.may_act_for(hole.user_id):
         raise SessionNotFound
-    if hole.session.end_reason == Session.EndReason.TIMEOUT and hole.ended_at is None:
+    if hole.end_reason == Session.EndReason.TIMEOUT and not hole.has_ended:
         raise SessionExpired
-    if not hole.session.is_active or hole.ended_at is not None:
+    if not hole.is_active or hole.has_ended:
         raise SessionAlreadyClosed
-    return datasets.registry().hole(hole.course_id, hole.hole_id)
+    return hole, datasets.registry().hole(hole.course_id, hole.hole_id)
 
 
 def _owner(user_id: str | None, by: Caller) -> str:
