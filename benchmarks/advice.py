@@ -71,6 +71,7 @@ def _report_overhead(port: int, pid: int, calls: int, rounds: int) -> None:
     session_id = post("/api/session/start", hole)["session_id"]
     cases: dict[str, Callable[[], Any]] = {
         "bare DRF view": lambda: post("/bare", hole),
+        "bare view, rate limited": lambda: post("/limited", hole),
         "advice, stateless": lambda: post("/api/get_hole_advice", hole),
         "advice, in a session": lambda: post("/api/get_hole_advice", {"session_id": session_id}),
         "advice, competition mode": lambda: post("/api/get_hole_advice", {**hole, "competition_mode": True}),

@@ -1,6 +1,7 @@
-"""The web process of benchmarks.advice: Baton's own, with one bare DRF view beside its routes.
+"""The web process of benchmarks.advice: Baton's own, with two bare DRF views beside its routes.
 
-The view does what any would: it checks the bearer, reads a JSON body and answers one of the size of a plan.
+They do what any view would: check the bearer, read a JSON body, answer one of the size of a plan. The second also counts
+a rate limit, as every golf endpoint has to.
 """
 
 import os
@@ -24,10 +25,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from sessions_app.access import limits
+from sessions_app.http.rest import Endpoint
+
 ANSWER = {
     "plan": {"instruction_text": "x" * 60, "points": [{"x_m": 1.0, "y_m": 2.0}] * 16},
     "warnings": [],
-    "n": "y" * 600,
+    "hole_state": "y" * 600,
 }
 
 
@@ -39,5 +43,15 @@ class Bare(APIView):
         return Response({**ANSWER, "request_id": request.data.get("request_id", "")})
 
 
+class Limited(Endpoint):
+    """`POST /limited`"""
+
+    rate = limits.Rate("advice", "RATE_ADVICE")
+
+    def post(self, request: Request) -> Response:
+        """200."""
+        return Response({**ANSWER, "request_id": self.members.get("request_id", "")})
+
+
 handler404: Any = "config.errors.not_found"
-urlpatterns = [path("bare", Bare.as_view()), path("", include("config.urls"))]
+urlpatterns = [path("bare", Bare.as_view()), path("limited", Limited.as_view()), path("", include("config.urls"))]

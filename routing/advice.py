@@ -6,6 +6,7 @@ Advice reads the hole and never samples it. Nothing is locked while solver or pl
 from dataclasses import replace
 
 from routing import geometry
+from routing.geometry import LocalPoint
 from routing.golf import golf_metrics, hole_rows, hole_store, putts, shots, situations
 from routing.golf.advice_record import NO_SERVICE, AdviceRecord
 from routing.golf.golf_models import AdviceGiven
@@ -45,14 +46,13 @@ def advise(question: Question, *, by: Caller, record: AdviceRecord) -> tuple[Sit
 
 def _plan(question: Question, situation: Situation, record: AdviceRecord) -> Plan:
     """The table of section 3, row by row."""
-    is_putt = situation.surface is not Surface.OFF_GREEN
+    is_putt, cup = situation.surface is not Surface.OFF_GREEN, situation.cup_local
     if situation.competition:
         record.routed(PUTT if is_putt else TEE_TO_GREEN, NO_SERVICE, "competition mode")
-        return _distance_only(situation, is_putt=is_putt)
+        return _distance_only(situation, cup, is_putt=is_putt)
     if not is_putt:
         record.routed(TEE_TO_GREEN, PLANNER.name if PLANNER.url else NO_SERVICE, "the ball is off the green")
         return shots.plan(question, situation, record)
-    cup = situation.cup_local
     if cup is None:
         record.routed(PUTT, NO_SERVICE, "the cup is not known")
         return putts.without_cup()
@@ -67,9 +67,8 @@ def _plan(question: Question, situation: Situation, record: AdviceRecord) -> Pla
     return replace(shot, warnings=(ROUTED_AFTER_OUT_OF_BOUNDS, *shot.warnings))
 
 
-def _distance_only(situation: Situation, *, is_putt: bool) -> Plan:
+def _distance_only(situation: Situation, cup: LocalPoint | None, *, is_putt: bool) -> Plan:
     """Where the rules forbid more: no line, no club, no slope (ADV-31, ADV-32)."""
-    cup = situation.cup_local
     distance = {} if cup is None else {"distance_m": round(geometry.distance_m(situation.ball_local, cup), 3)}
     if not is_putt:
         said = {"summary": _DISTANCE_ONLY, "message": _DISTANCE_ONLY}
@@ -79,10 +78,10 @@ def _distance_only(situation: Situation, *, is_putt: bool) -> Plan:
 
 
 def _note(record: AdviceRecord, outcome: str) -> None:
-    """Count the call; within a session, keep it as history and let the hole live on (ADV-19)."""
+    """Count the call; one that was routed within a session becomes history and lets the hole live on (ADV-19)."""
     golf_metrics.ADVICE.labels(plan_type=record.plan_type or NO_SERVICE, outcome=outcome).inc()
     situation, question = record.situation, record.question
-    if situation is None or situation.state is None or question is None:
+    if not record.plan_type or situation is None or situation.state is None or question is None:
         return
     store, session_id = hole_store.current(), situation.state.session_id
     given = AdviceGiven(
@@ -91,7 +90,7 @@ def _note(record: AdviceRecord, outcome: str) -> None:
         request_id=question.request_id,
         course_id=situation.state.course_id,
         hole_id=situation.state.hole_id,
-        surface_state=situation.surface,
+        surface_state=str(situation.surface),
         surface_confidence=situation.confidence,
         streak=situation.memory.streak if situation.memory else 0,
         needed=situation.memory.needed if situation.memory else 0,

@@ -17,6 +17,12 @@ from launcher.paths import ROOT
 from launcher.processes import PYTHON
 
 
+# Hole 2 of the shipped course: 3 m from the cup, the cup, 100 m to the west.
+_BALL = {"lat": 56.336128337, "lon": -2.804206626}
+_CUP = {"lat": 56.336128260, "lon": -2.804158103}
+_AWAY = {"lat": 56.336130860, "lon": -2.805824066}
+
+
 class Unexpected(Exception):
     """A step saw something else than the contract promises."""
 
@@ -114,6 +120,24 @@ async def replay_capture(story: Story) -> None:
         raise Unexpected(said)
 
 
+async def play_golf(story: Story) -> None:
+    """A putt, then two samples off the green before the shot: one alone changes nothing (ADV-65, ADV-103)."""
+    place = {"session_id": story.session_id}
+    started = {"course_id": "baton_links", "hole_id": 2, "ball_wgs84": _BALL, "cup_wgs84": _CUP}
+    _expect(await story.http.post("/api/session/start", json={**place, **started}), 200)
+    putt = _expect(await story.http.post("/api/get_hole_advice", json=place), 200)
+    _same((putt["plan_type"], putt["plan"]["raw"]["dll_return_code"]), ("PUTT", 0), "the plan on the green")
+    seen = []
+    for _ in range(2):
+        moved = await story.http.post("/api/session/set_ball_location", json={**place, "ball_wgs84": _AWAY})
+        seen.append(_expect(moved, 200)["hole_state"]["surface_state"])
+    _same(seen, ["ON_GREEN", "OFF_GREEN"], "the surface after each sample")
+    shot = _expect(await story.http.post("/api/get_hole_advice", json=place), 200)
+    _same((shot["plan_type"], shot["warnings"]), ("TEE_TO_GREEN", []), "the plan off the green")
+    ended = _expect(await story.http.post("/api/session/end", json=place), 200)
+    _same(ended["session_closed"], False, "whether the session ended with the hole")
+
+
 async def end_session(story: Story) -> None:
     """After the devices have left (SES-15)."""
     await story.leave()
@@ -137,6 +161,7 @@ STEPS: tuple[tuple[str, Callable[[Story], Awaitable[None]]], ...] = (
     ("capture three seconds of a portrait", capture),
     ("read its landmark features", read_features),
     ("replay the capture", replay_capture),
+    ("ask for a putt and a shot", play_golf),
     ("end the session", end_session),
     ("replay its log", replay_session),
 )

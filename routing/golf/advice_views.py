@@ -14,6 +14,7 @@ from routing.golf.golf_views import GolfEndpoint, position, stimp
 from routing.golf.situations import Question
 from sessions_app import clock
 from sessions_app.access.auth import Caller
+from sessions_app.http.openapi import contract
 
 
 class GetHoleAdvice(GolfEndpoint):
@@ -24,6 +25,11 @@ class GetHoleAdvice(GolfEndpoint):
         self.record = AdviceRecord()
         super().initial(request, *args, **kwargs)
 
+    @contract(
+        body=GetAdviceIn,
+        answers={200: "A putt or a shot, or what is missing for one."},
+        example={"session_id": "sess_0123456789abcdef", "want_plot": True},
+    )
     def post(self, request: Request) -> Response:
         """200 with a plan, if only one that says what is missing."""
         members = self.body(GetAdviceIn)

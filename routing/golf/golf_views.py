@@ -23,7 +23,12 @@ from routing.golf.shapes import REQUEST_ID_FORM
 from sessions_app import context
 from sessions_app.access import limits
 from sessions_app.http import bodies
+from sessions_app.http.openapi import contract
 from sessions_app.http.rest import Endpoint
+
+
+_SESSION = "sess_0123456789abcdef"
+_BALL, _CUP = {"lat": 56.336128337, "lon": -2.804206626}, {"lat": 56.33612826, "lon": -2.804158103}
 
 
 class GolfEndpoint(Endpoint):
@@ -88,6 +93,11 @@ class GolfEndpoint(Endpoint):
 class StartHole(GolfEndpoint):
     """`POST /api/session/start`"""
 
+    @contract(
+        body=StartHoleIn,
+        answers={200: "The hole as it stands."},
+        example={"course_id": "baton_links", "hole_id": 2, "ball_wgs84": _BALL, "stimp": {"ft": 10, "in": 0}},
+    )
     def post(self, request: Request) -> Response:
         """200 with the hole as it stands."""
         members = self.body(StartHoleIn)
@@ -109,6 +119,11 @@ class StartHole(GolfEndpoint):
 class SetBallLocation(GolfEndpoint):
     """`POST /api/session/set_ball_location`"""
 
+    @contract(
+        body=SetBall06In,
+        answers={200: "The hole as it stands; the ball counted as a surface sample, unless a warning says otherwise."},
+        example={"contract_version": "0.6.0", "session_id": _SESSION, "ball_wgs84": _BALL, "accuracy_m": 3},
+    )
     def post(self, request: Request) -> Response:
         """200 with the hole as it stands."""
         self.adopt_version(self.members.get("contract_version"))
@@ -126,6 +141,11 @@ class SetBallLocation(GolfEndpoint):
 class SetCupLocation(GolfEndpoint):
     """`POST /api/session/set_cup_location`"""
 
+    @contract(
+        body=SetCupIn,
+        answers={200: "The hole as it stands."},
+        example={"session_id": _SESSION, "cup_wgs84": _CUP},
+    )
     def post(self, request: Request) -> Response:
         """200 with the hole as it stands."""
         members = self.body(SetCupIn)
@@ -135,6 +155,7 @@ class SetCupLocation(GolfEndpoint):
 class ReadHole(GolfEndpoint):
     """`GET /api/session/{id}`"""
 
+    @contract(answers={200: "The bare hole state."})
     def get(self, request: Request, session_id: str) -> Response:
         """200 with the bare hole state."""
         self.adopt_version(request.query_params.get("contract_version"))
@@ -145,6 +166,11 @@ class ReadHole(GolfEndpoint):
 class EndHole(GolfEndpoint):
     """`POST /api/session/end`"""
 
+    @contract(
+        body=EndHoleIn,
+        answers={200: "The hole has ended; `session_closed` tells whether the session has too."},
+        example={"session_id": _SESSION},
+    )
     def post(self, request: Request) -> Response:
         """200, and whether the session has ended with the hole."""
         members = self.body(EndHoleIn)
@@ -163,6 +189,7 @@ class EndHole(GolfEndpoint):
 class ListDatasets(GolfEndpoint):
     """`GET /api/datasets`"""
 
+    @contract(answers={200: "The greens that can be played."})
     def get(self, request: Request) -> Response:
         """200 with the greens that can be played."""
         self.adopt_version(request.query_params.get("contract_version"))

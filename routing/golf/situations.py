@@ -66,9 +66,24 @@ class Situation:
 
 
 def of(question: Question, *, by: Caller) -> Situation:
-    """Raises SessionNotFound, SessionAlreadyClosed, SessionExpired, SessionMismatch, CompetitionLocked,
-    DatasetNotFound, DatasetInvalid, BallLocationRequired, TransformFailed, RegistryUnavailable, StoreUnavailable.
+    """Where everything lies for this question; ball and cup have a place on the green's grid.
+
+    Raises SessionNotFound, SessionAlreadyClosed, SessionExpired, SessionMismatch, CompetitionLocked, DatasetNotFound,
+    DatasetInvalid, BallLocationRequired, TransformFailed, RegistryUnavailable, StoreUnavailable.
     """
+    situation = _put_together(question, by)
+    for placed in (situation.ball, situation.cup):
+        if placed is not None:
+            geometry.to_local(position(placed), situation.dataset.manifest.frame)
+    return situation
+
+
+def position(placed: Placed | Wgs84) -> Wgs84:
+    """Where it is."""
+    return placed.position if isinstance(placed, Placed) else placed
+
+
+def _put_together(question: Question, by: Caller) -> Situation:
     if question.session_id is None:
         dataset = datasets.registry().hole(str(question.course_id), question.hole_id or 0)
         asked = question.competition_mode
@@ -93,11 +108,6 @@ def of(question: Question, *, by: Caller) -> Situation:
         competition,
         state,
     )
-
-
-def position(placed: Placed | Wgs84) -> Wgs84:
-    """Where it is."""
-    return placed.position if isinstance(placed, Placed) else placed
 
 
 def _check(question: Question, state: HoleState) -> None:

@@ -1,17 +1,21 @@
 """One answer from where the ball lies (ADV-22 to ADV-32, section 10), with stand-ins for solver and planner."""
 
+import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 import pytest
+import time_machine
 from prometheus_client import REGISTRY
 
 from routing import advice
 from routing.golf import golf_services, putts, shots
 from routing.golf.breaker import Breaker
 from routing.golf.golf_models import AdviceGiven
+from sessions_app import clock
+from sessions_app.models import Session
 from tests.factories import make_session
 from tests.routing.playing import COURSE, Golfer, at, codes, refused
 from tests.routing.standins import StandIn, answering, hangs, planned, problem, resets, solved
@@ -376,8 +380,31 @@ def test_advice_is_counted_by_plan_and_outcome(golfer):
     assert count() == before + 1
 
 
-def test_a_position_without_a_place_on_the_grid_is_refused(golfer):
-    """ADV-46."""
-    answer = stateless(golfer, 2, 5, ball_wgs84={"lat": 0, "lon": 87})
+@pytest.mark.parametrize("name", ["ball_wgs84", "cup_wgs84"])
+def test_a_position_without_a_place_on_the_grid_is_refused(golfer, name, settings, tmp_path):
+    """ADV-46: ball and cup alike; its debug bundle is written all the same (ADV-76)."""
+    settings.DEBUG_BUNDLE_ENABLED, settings.DEBUG_BUNDLE_DIR = True, tmp_path
+    answer = stateless(golfer, 2, 5, **{name: {"lat": 0, "lon": 87}})
 
     assert refused(answer) == (400, "TRANSFORM_FAILED")
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_call_that_is_refused_is_no_use_of_the_hole(golfer):
+    """ADV-19: the hole lives on after accepted advice only, and that is what history shows."""
+    golfer.start(2, ball_wgs84=at(2, 5))
+    golfer.advice(hole_id=3)
+    golfer.advice(cup_wgs84={"lat": 0, "lon": 87})
+
+    assert not AdviceGiven.objects.exists()
+
+
+def test_accepted_advice_lets_the_hole_live_on(golfer):
+    """ADV-19: in time with the session's own activity."""
+    with time_machine.travel(clock.now(), tick=False) as clockwork:
+        golfer.start(2, ball_wgs84=at(2, -100))
+        clockwork.shift(7000)
+        assert golfer.advice().status_code == 200
+        clockwork.shift(7000)
+        assert golfer.read().status_code == 200
+        assert Session.objects.get().last_activity_at == clock.now() - dt.timedelta(seconds=7000)
