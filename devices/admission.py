@@ -82,7 +82,7 @@ def readmit(message: Message, before: Admission) -> Admission:
         raise DeviceMismatch
     if message.session_id not in (None, before.session_id):
         raise RoleForbidden("The connection belongs to another session.")
-    return Admission(caller, user_id, before.session_id, before.device_id, before.says)
+    return Admission(caller, user_id, before.session_id, before.device_id)
 
 
 def attach(
@@ -98,10 +98,11 @@ def attach(
     if not session.is_active:
         raise SessionAlreadyClosed
     session.touch(at)
-    Device.objects.connected(holder.session_id, holder.device_id, says=admission.says or {}, at=at)
-    presence.join(holder, says, replaced_here=replaced_here)
     epoch, seq = _resume_point(wanted)
-    return resume.since(holder.session_id, epoch=epoch, seq=seq, most=settings.RESUME_MAX_GAP)
+    standing = resume.since(holder.session_id, epoch=epoch, seq=seq, most=settings.RESUME_MAX_GAP)
+    Device.objects.connected(holder.session_id, holder.device_id, says=admission.says or {}, at=at)
+    presence.join(holder, says, replaced_here=replaced_here)  # last: whoever is told of it is really in
+    return standing
 
 
 def _resume_point(wanted: Any) -> tuple[str | None, int]:

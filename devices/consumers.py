@@ -50,20 +50,20 @@ async def device_socket(scope: Scope, receive: Receive, send: Send) -> None:
         await handshake.refuse(send, error)
         return
     await send({"type": "websocket.accept", "subprotocol": echoed})
-    one = Connection(send, codec, ip=address)
-    await Socket(one, reception, _staff_cookie(scope)).serve(receive)
+    talk = Socket(Connection(send, codec, ip=address), reception, _staff_cookie(scope))
+    scope["headers"].clear()  # the scope lives as long as the socket, and nobody reads it any more
+    await talk.serve(receive)
 
 
 class Socket:
     """The conversation on one socket."""
 
-    __slots__ = ("_admission", "_allowance", "_deadlines", "_early", "_here", "_malformed", "_one", "_staff_cookie")
+    __slots__ = ("_allowance", "_deadlines", "_early", "_here", "_malformed", "_one", "_staff_cookie")
 
     def __init__(self, one: Connection, reception: Reception, staff_cookie: str | None) -> None:
         self._one, self._here, self._staff_cookie = one, reception, staff_cookie
         self._allowance = Allowance(one.heard_at, rate_per_s=settings.WS_RATE_PER_S, burst=settings.WS_BURST)
         self._deadlines = Deadlines(one, auth_within_s=settings.WS_AUTH_TIMEOUT_S, silence_s=settings.PRESENCE_TTL_S)
-        self._admission: Admission | None = None
         self._malformed = self._early = 0
 
     async def serve(self, receive: Receive) -> None:
@@ -95,7 +95,10 @@ class Socket:
                 self._refuse(error, message.correlation_id)
             except Exception:
                 log.exception("ws.frame_failed", connection_id=one.connection_id, type=message.type)
-                one.answer(frames.error(Internal()), message.correlation_id)
+                stays = one.caller is not None
+                one.answer(frames.error(Internal(), recoverable=stays), message.correlation_id)
+                if not stays:
+                    one.close(connection.INTERNAL)
 
     def _read(self, data: Any) -> Message | None:
         """The message; None for a malformed one, of which there may be few (DEV-6, DEV-11)."""
@@ -117,7 +120,7 @@ class Socket:
         now = asyncio.get_running_loop().time()
         if not self._allowance.spend(now):
             raise RateLimited("Too many frames.", retry_after=1)
-        if self._admission is not None:
+        if one.caller is not None:
             one.heard_at, one.was_heard = now, True
         message.check_type()
         if message.type == MessageType.AUTH:
@@ -129,29 +132,29 @@ class Socket:
     def _check_standing(self, message: Message) -> None:
         """What this connection may send. Raises NotAuthenticated, IdentityMismatch, RoleForbidden."""
         one, is_heartbeat = self._one, message.type == MessageType.HEARTBEAT
-        if self._admission is None:
+        if one.caller is None:
             if not is_heartbeat:
                 raise NotAuthenticated
             return
         message.check_identity(one.session_id, one.user_id, one.device_id)
-        if self._admission.is_admin and not is_heartbeat:
+        if one.is_admin and not is_heartbeat:
             raise RoleForbidden
 
     async def _authenticate(self, message: Message) -> None:
         """AUTH, first or again; whatever is wrong with it ends the connection (DEV-20)."""
         one = self._one
         try:
-            if self._admission is None:
+            if one.caller is None:
                 admitted = await cross(admission.admit, message, staff_cookie=self._staff_cookie)
                 await entry.enter(one, self._here, admitted, message)
             else:
-                admitted = await cross(admission.readmit, message, self._admission)
-                entry.renew(one, admitted, message)
+                before = Admission(one.caller, one.user_id, one.session_id, one.device_id)
+                entry.renew(one, await cross(admission.readmit, message, before), message)
         except DomainError as error:
             one.answer(frames.auth_failure(error), message.correlation_id)
             one.close(_FAILURE_CLOSES[error.status])
             return
-        self._admission, self._staff_cookie = admitted, None
+        self._staff_cookie = None
         now = asyncio.get_running_loop().time()
         self._here.wheel.watch(self._deadlines, self._deadlines.authenticated(now))
 
@@ -169,7 +172,7 @@ class Socket:
             one.close(connection.TOO_MANY)
 
     def _fits(self, data: str | bytes) -> bool:
-        most = settings.WS_MAX_SIZE if self._admission else limits.MAX_BEFORE_AUTH_BYTES
+        most = settings.WS_MAX_SIZE if self._one.caller else limits.MAX_BEFORE_AUTH_BYTES
         if isinstance(data, str) and not data.isascii():
             return len(data) <= most and len(data.encode()) <= most
         return len(data) <= most

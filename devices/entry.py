@@ -81,7 +81,7 @@ async def leave(one: Connection, here: Reception, event: Any) -> None:
     broadcast.to_admin(frames.admin_update("connection_closed", "A connection has closed.", about))
     reason = _reason(one, event)
     if one.info and reason is not None:
-        await cross(presence.leave, Holder.of(one), reason)
+        await cross(presence.leave, Holder.of(one), reason, since=one.info["connected_at"])
         if reason == presence.LOST:
             here.look_after_grace(one)
 

@@ -4,7 +4,7 @@ With Redis away each process tells what it sees of its own sockets, and settles 
 """
 
 import datetime as dt
-import threading
+from collections import deque
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from sessions_app.fanout import frames
 from sessions_app.protocol import Notice
 
 GRACE_S: Final = 15.0  # DEV-30
+SEEN_EVERY: Final = dt.timedelta(hours=1)
 SWEEP_S: Final = 10.0  # DEV-28
 FENCED: Final = "fenced"  # the notice that a connection has lost its lease
 MOST_PER_SWEEP: Final = 1000
@@ -31,8 +32,7 @@ CLOSED: Final = "closed"
 DeviceInfo = dict[str, Any]
 
 log = structlog.get_logger(__name__)
-_owed: list[Holder] = []  # leases to give back when Redis returns
-_owed_lock = threading.Lock()
+_owed: deque[tuple[Holder, str | None]] = deque()  # leases to give back when Redis returns, and what to tell then
 
 
 def join(holder: Holder, says: dict[str, Any], *, replaced_here: str | None) -> None:
@@ -55,7 +55,7 @@ def join(holder: Holder, says: dict[str, Any], *, replaced_here: str | None) -> 
         )
         return
     if taken.outcome == "expired":
-        broadcast.to_session(holder.session_id, frames.device_left(holder.device_id, taken.before))
+        _tell_left(holder.session_id, holder.device_id, taken.before)
     tell_joined(holder, says)
 
 
@@ -65,36 +65,38 @@ def tell_joined(holder: Holder, says: dict[str, Any]) -> None:
     broadcast.to_session(holder.session_id, frames.device_joined(described(holder.session_id, lease)))
 
 
-def leave(holder: Holder, reason: str) -> None:
-    """Give the lease back and tell the others; after a lost socket, only once the grace is over."""
+def leave(holder: Holder, reason: str, *, since: str) -> None:
+    """Give the lease back and tell the others; after a lost socket, only once the grace is over.
+
+    `since` is when the device connected; a row as old as that would let the session forget it too early.
+    """
+    at = clock.now()
+    if at - clock.parse(since) > SEEN_EVERY:
+        Device.objects.seen(holder.session_id, [holder.device_id], at=at)
     try:
         if reason == LOST:
-            leases.grace(holder, until=clock.now().timestamp() + GRACE_S)
+            leases.grace(holder, until=at.timestamp() + GRACE_S)
             return
         was_holder = leases.end(holder)
     except RedisUnavailable:
-        with _owed_lock:
-            _owed.append(holder)
-        was_holder = True
+        _owed.append((holder, reason if reason == LOST else None))
+        was_holder = reason != LOST
     if was_holder:
-        broadcast.to_session(holder.session_id, frames.device_left(holder.device_id, reason))
+        _tell_left(holder.session_id, holder.device_id, reason)
 
 
 def end_if_over(session_id: str, device_id: str) -> None:
     """Announce a device whose lease has run out; of all who try, one does (DEV-28). Raises RedisUnavailable."""
     reason = leases.claim(session_id, device_id, at=clock.now().timestamp())
     if reason:
-        broadcast.to_session(session_id, frames.device_left(device_id, reason))
+        _tell_left(session_id, device_id, reason)
 
 
 def sweep(*, dry_run: bool = False) -> int:
     """Announce every device whose lease has run out; how many there were. Raises RedisUnavailable."""
     if dry_run:
         return len(leases.due(at=clock.now().timestamp(), most=MOST_PER_SWEEP))
-    with _owed_lock:
-        owed, _owed[:] = _owed[:], []
-    for holder in owed:
-        leases.end(holder)
+    _settle()
     due = leases.due(at=clock.now().timestamp(), most=MOST_PER_SWEEP)
     for session_id, device_id in due:
         end_if_over(session_id, device_id)
@@ -144,3 +146,17 @@ def described_offline(device: Device, user_id: str) -> DeviceInfo:
         "is_online": False,
         "connection_id": None,
     }
+
+
+def _settle() -> None:
+    """Give back the leases that could not be while Redis was away. Raises RedisUnavailable."""
+    while _owed:
+        holder, reason = _owed[0]
+        leases.end(holder)
+        _owed.popleft()
+        if reason and not any(lease.device_id == holder.device_id for lease in leases.of_session(holder.session_id)):
+            _tell_left(holder.session_id, holder.device_id, reason)
+
+
+def _tell_left(session_id: str, device_id: str, reason: str) -> None:
+    broadcast.to_session(session_id, frames.device_left(device_id, reason))

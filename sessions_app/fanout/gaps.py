@@ -65,6 +65,9 @@ async def _fill(feed: Feed) -> None:
         log.warning("feed.not_filled", session_id=feed.session_id, code=error.code)
         asyncio.get_running_loop().call_later(RETRY_S, _start, feed)
         return
+    except BaseException:
+        feed.filling = False
+        raise
     feed.filling = False
     if standing.snapshot is None:
         return
@@ -72,9 +75,9 @@ async def _fill(feed: Feed) -> None:
         log.info("feed.resynced", session_id=feed.session_id, members=len(feed.members))
         for member in feed.members:
             member.resync()
-        feed.place(*standing.position)
     for frame in standing.missing or ():
         feed.deliver(frame)
+    feed.place(*standing.position)  # what is older than that waits for nothing any more
     if feed.order.is_waiting and feed.members:
         expect(feed)
 

@@ -173,8 +173,9 @@ class Connection:
         self._held.append(frame)
         if len(self._held) > MAX_FRAMES:
             # Whatever is read next covers the state frames, and their acks are lost like those of a full outbox.
-            for lost in self._held:
-                self._acknowledged(lost)
+            for frame in self._held:
+                if frame.is_state:
+                    self._acknowledged(frame)
             self._held = [frame for frame in self._held if not frame.is_state]
             self.outbox.is_behind = True
 
@@ -191,10 +192,10 @@ class Connection:
             self.close(TRY_LATER)
 
     async def _send_snapshot(self, reason: str, correlation_id: str | None) -> None:
-        epoch, seq = self.epoch, self.seq
         try:
             snapshot = await cross(snapshots.held, self.session_id)
-            self.answer(frames.snapshot_response(snapshot, session_id=self.session_id, reason=reason), correlation_id)
-            epoch, seq = (snapshot.epoch, snapshot.version) if snapshot else (None, 0)
-        finally:
-            self.release(epoch, seq)
+        except BaseException:
+            self.release(self.epoch, self.seq)
+            raise
+        self.answer(frames.snapshot_response(snapshot, session_id=self.session_id, reason=reason), correlation_id)
+        self.release(*((snapshot.epoch, snapshot.version) if snapshot else (None, 0)))

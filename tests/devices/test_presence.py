@@ -64,7 +64,7 @@ def test_join_takes_the_lease_over(told, clock, holder):
     old, new = holder(), holder()
     presence.join(old, SAYS, replaced_here=None)
     presence.join(new, SAYS, replaced_here=None)
-    presence.leave(old, "closed")
+    presence.leave(old, "closed", since=SAYS["connected_at"])
 
     assert told == [("DEVICE_JOINED", None), ("fenced", old.connection_id)]
     assert presence.online(new.session_id)[0]["connection_id"] == new.connection_id
@@ -74,8 +74,8 @@ def test_leave_at_once(told, clock, holder):
     """DEV-30: once, with its reason."""
     one = holder()
     presence.join(one, SAYS, replaced_here=None)
-    presence.leave(one, "closed")
-    presence.leave(one, "closed")
+    presence.leave(one, "closed", since=SAYS["connected_at"])
+    presence.leave(one, "closed", since=SAYS["connected_at"])
 
     assert told[1:] == [("DEVICE_LEFT", "closed")]
     assert online(one) == []
@@ -85,7 +85,7 @@ def test_lost_device_has_a_grace(told, clock, holder):
     """DEV-30, DEV-31: it counts as online for 15 s, then it leaves, once."""
     one = holder()
     presence.join(one, SAYS, replaced_here=None)
-    presence.leave(one, "lost")
+    presence.leave(one, "lost", since=SAYS["connected_at"])
     clock.shift(14.9)
     presence.end_if_over(one.session_id, "phone")
     assert (told[1:], online(one)) == ([], ["phone"])
@@ -99,7 +99,7 @@ def test_lost_device_has_a_grace(told, clock, holder):
 def test_return_within_the_grace(told, clock, holder):
     """DEV-31: neither LEFT nor JOINED."""
     presence.join(one := holder(), SAYS, replaced_here=None)
-    presence.leave(one, "lost")
+    presence.leave(one, "lost", since=SAYS["connected_at"])
     clock.shift(10)
     presence.join(holder(), SAYS, replaced_here=None)
     clock.shift(10)
@@ -178,7 +178,7 @@ def test_without_redis(told, clock, holder, settings):
     """STA-66: what is seen here is told here, and settled when Redis is back."""
     presence.join(one := holder(), SAYS, replaced_here=None)
     url, settings.REDIS_URL = settings.REDIS_URL, "redis://127.0.0.1:9/0"
-    presence.leave(one, "closed")
+    presence.leave(one, "closed", since=SAYS["connected_at"])
     assert presence.online(one.session_id) == []
     settings.REDIS_URL = url
     presence.sweep()
