@@ -1,6 +1,6 @@
-"""A real web process, shared by the tests of a module, and devices to connect to it.
+"""A real web process, shared by the tests of this folder, and devices to connect to it.
 
-The rows stay until the module is done, so every test has a person of its own.
+The rows stay until all of them are done, so every test has a person of its own.
 """
 
 import secrets
@@ -18,25 +18,25 @@ from tests.sockets import Device
 Connect = Callable[..., Device]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def rows(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """The test database, emptied when the module is done."""
+    """The test database, emptied at the end."""
     with django_db_blocker.unblock():
         yield
         committer.stop()
         call_command("flush", "--no-input", verbosity=0)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def web_env(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The settings of the module's web processes; a module may have others."""
+    """The settings of the web processes; a module may have others."""
     root = str(tmp_path_factory.mktemp("roots"))
     return {"LOG_ROOT": root, "DATA_ROOT": root, "LOG_LEVEL": "ERROR", "RATE_STATE": "", "RATE_HANDOFF": ""}
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def web(rows: None, web_env: dict[str, str]) -> Iterator[WebProcess]:
-    """One web process on the test database."""
+    """One web process on the test database; a module with other settings has its own."""
     with WebProcess(**web_env) as process:
         yield process
 

@@ -8,6 +8,7 @@ from websockets.exceptions import InvalidStatus
 
 from sessions_app.access import logins, tokens
 from tests.factories import make_token
+from tests.processes import WebProcess
 
 HEARTBEAT, ERROR, AUTH = 1, 6, 7
 
@@ -19,6 +20,12 @@ def web_env(web_env):
         "WS_AUTH_TIMEOUT_S": "1", "PRESENCE_TTL_S": "3", "WS_MAX_UNAUTHENTICATED_PER_IP": "3",
         "WS_MAX_CONNECTIONS_PER_USER": "2",
     }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def web(rows, web_env):
+    with WebProcess(**web_env) as process:
+        yield process
 
 
 def frame(size, type_=HEARTBEAT):

@@ -54,6 +54,12 @@ def web_env(web_env, memory):
 
 
 @pytest.fixture(scope="module")
+def web(rows, web_env):
+    with WebProcess(**web_env) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
 def other(rows, web_env):
     """The second web process."""
     with WebProcess(**web_env) as process:
