@@ -1,7 +1,7 @@
 """The web process of benchmarks.advice: Baton's own, with two bare DRF views beside its routes.
 
-They do what any view would: check the bearer, read a JSON body, answer one of the size of a plan. The second also counts
-a rate limit, as every golf endpoint has to.
+They do what any view would: check the bearer, read a JSON body, answer one of the size of a plan. The second also
+counts a rate limit, as every golf endpoint has to.
 """
 
 import os

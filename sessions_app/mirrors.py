@@ -23,9 +23,8 @@ class ReadOnly:
 
 
 class Mirror(ReadOnly, admin.ModelAdmin):  # type: ignore[type-arg]  # generic for the type checker alone
-    """A list and a page for each row, without a query per row and without a second count of all rows."""
+    """A list and a page for each row, without a second count of all rows."""
 
-    list_select_related = False
     show_full_result_count = False
 
 

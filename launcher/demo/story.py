@@ -16,7 +16,6 @@ from launcher.demo.device import DEVICE_JOINED, DEVICE_LIST, SNAPSHOT, SNAPSHOT_
 from launcher.paths import ROOT
 from launcher.processes import PYTHON
 
-
 # Hole 2 of the shipped course: 3 m from the cup, the cup, 100 m to the west.
 _BALL = {"lat": 56.336128337, "lon": -2.804206626}
 _CUP = {"lat": 56.336128260, "lon": -2.804158103}

@@ -26,7 +26,6 @@ from sessions_app.http import bodies
 from sessions_app.http.openapi import contract
 from sessions_app.http.rest import Endpoint
 
-
 _SESSION = "sess_0123456789abcdef"
 _BALL, _CUP = {"lat": 56.336128337, "lon": -2.804206626}, {"lat": 56.33612826, "lon": -2.804158103}
 

@@ -34,5 +34,4 @@ class ChatMessageAdmin(Mirror):
     list_filter = ("status", "error_code")
     search_fields = ("message_id__startswith", "pod__session__session_id__startswith")
     ordering = ("-created_at",)
-    list_select_related = ("pod",)
     exclude = ("text", "response", "idempotency_key", "idempotency_digest")

@@ -141,7 +141,8 @@ def test_answers_become_our_errors(kube: Kube, status: int, message: str, error:
     with pytest.raises(error) as raised:
         cluster.prepare(SESSION, USER)
     assert message not in raised.value.detail  # POD-3: no text of Kubernetes
-    assert raised.value.retry_after == {ClusterFull: 60, ClusterUnavailable: 5}.get(error)
+    waits: dict[type[DomainError], int] = {ClusterFull: 60, ClusterUnavailable: 5}
+    assert raised.value.retry_after == waits.get(error)
 
 
 def test_unreachable_becomes_unavailable(kube: Kube) -> None:

@@ -249,7 +249,7 @@ class Storm:
         self._worker = self._workers()
 
     def kill_pod(self, _: object) -> None:
-        pids = list(Pod.objects.filter(pid__isnull=False).values_list("pid", flat=True))
+        pids = [pid for pid in Pod.objects.values_list("pid", flat=True) if pid is not None]
         with contextlib.suppress(ProcessLookupError):
             os.kill(self._dice.choice(pids or [2**22]), signal.SIGKILL)
 

@@ -42,6 +42,7 @@ def make_served(worker: Worker, **over: Any) -> Pod:
 
 
 def claimed(pod: Pod) -> Delivery:
+    assert pod.worker_id is not None
     found = chat.claim(pod.pk, session_id=pod.session_id, worker_id=pod.worker_id)
     assert isinstance(found, Delivery)
     return found

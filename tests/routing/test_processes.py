@@ -87,7 +87,12 @@ def test_a_pod_that_does_not_start_is_given_up(settings: Any, monkeypatch: Any, 
     monkeypatch.setattr(local_backend, "RESTART_S", (0.0,) * 4)
     starts = []
     start = processes.start
-    monkeypatch.setattr(processes, "start", lambda *args, **kwargs: starts.append(args) or start(*args, **kwargs))
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        starts.append(args)
+        return start(*args, **kwargs)
+
+    monkeypatch.setattr(processes, "start", counted)
     pod = Pod(pk=1, session=Session(session_id=SESSION, user_id="u1"), backend_since=clock.now())
 
     async def run() -> tuple[Rise, str]:
