@@ -31,7 +31,7 @@ POSSIBLE = {
 }
 
 
-@pytest.mark.parametrize(("source", "target"), product(State, State))
+@pytest.mark.parametrize(("source", "target"), list(product(State, State)))
 def test_only_the_changes_of_the_table_are_possible(source: State, target: State) -> None:
     """POD-32: other changes are impossible."""
     found = {reason for reason in REASONS if is_possible(source, target, reason)}
