@@ -3,12 +3,13 @@
     .venv/bin/python -m benchmarks.eventlog [--seconds 5] [--rounds 3]
 
 The floor is the plainest program that keeps the same promise: one write of an equal line and one fsync to one file,
-again and again. `recorder` is what eventlog.append adds to that (lock, checks, chain, row), on one session, twenty to a
-transaction; `verb` is the verb of POST /schema-recorder/append, so each append also commits. With 200 sessions the
-fsyncs overlap.
+again and again. `append` is eventlog.append: it adds the checks, the lock and the chain. `verb` is the verb of
+POST /schema-recorder/append: it adds a transaction that locks the row, moves it along and commits. With 200 sessions
+the fsyncs overlap.
 """
 
 import argparse
+import itertools
 import os
 import statistics
 import threading
@@ -20,7 +21,6 @@ from typing import Any
 from benchmarks.stage import stage
 
 SESSIONS = 200
-APPENDS_A_COMMIT = 20
 THREADS = 32  # appends in flight; each has a database connection
 
 
@@ -46,7 +46,8 @@ def main() -> None:
 def _cases(folder: Path) -> dict[str, Callable[[float], float]]:
     return {
         "fsync floor": lambda seconds: _floor(folder / "logs" / "floor", seconds),
-        "recorder, 1 session": _one_recorder,
+        "append, 1 session": lambda seconds: _appends(1, 1, seconds),
+        f"append, {SESSIONS} sessions": lambda seconds: _appends(SESSIONS, THREADS, seconds),
         "verb, 1 session": lambda seconds: _verbs(1, 1, seconds),
         f"verb, {SESSIONS} sessions": lambda seconds: _verbs(SESSIONS, THREADS, seconds),
     }
@@ -66,41 +67,34 @@ def _floor(path: Path, seconds: float) -> float:
     return count / spent
 
 
-def _one_recorder(seconds: float) -> float:
-    from django.db import transaction
-
+def _appends(sessions: int, threads: int, seconds: float) -> float:
     from sessions_app import eventlog
-    from sessions_app.models import Session
 
-    session_id = _session(0).session_id
-    count, started = 0, time.perf_counter()
-    while time.perf_counter() < started + seconds:
-        # A row changed again and again within one transaction drags all its dead versions along.
-        with transaction.atomic():
-            session = Session.objects.lock(session_id)
-            for _ in range(APPENDS_A_COMMIT):
-                eventlog.append(session, _event(session))
-            count += APPENDS_A_COMMIT
-    return count / (time.perf_counter() - started)
+    return _shared_out(lambda session: eventlog.append(session, _event(session)), sessions, threads, seconds)
 
 
 def _verbs(sessions: int, threads: int, seconds: float) -> float:
-    from django.db import connection
-
     from sessions_app import recorder
     from sessions_app.access.auth import Caller
 
-    rows = [_session(number) for number in range(sessions)]
     service = Caller(roles=frozenset({"service"}), service="bench")
+    return _shared_out(lambda session: recorder.append(_event(session), by=service), sessions, threads, seconds)
+
+
+def _shared_out(act: Callable[[Any], Any], sessions: int, threads: int, seconds: float) -> float:
+    """How often a second `act` was done on `sessions` new sessions in turn, by so many threads."""
+    from django.db import connection
+
+    rows = [_session(number) for number in range(sessions)]
     counts = [0] * threads
     started = time.perf_counter()
 
     def work(number: int) -> None:
-        mine = rows[number::threads]
-        while time.perf_counter() < started + seconds:
-            for session in mine:
-                recorder.append(_event(session), by=service)
-                counts[number] += 1
+        for session in itertools.cycle(rows[number::threads]):
+            if time.perf_counter() >= started + seconds:
+                break
+            act(session)
+            counts[number] += 1
         connection.close()
 
     workers = [threading.Thread(target=work, args=(number,)) for number in range(threads)]

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
-from sessions_app import jsonwire
+from sessions_app import jsonwire, pooling
 from sessions_app.errors import (
     BodyTooLarge,
     DatabaseUnavailable,
@@ -41,6 +41,8 @@ def as_domain_error(error: Exception) -> DomainError:
         return error
     for foreign, ours in _FOREIGN:
         if isinstance(error, foreign):
+            if ours is DatabaseUnavailable:
+                pooling.renew_if_lost()
             log.warning("request.refused", code=ours.code, error=str(error))
             return ours()
     log.error("request.failed", error=repr(error), exc_info=error)

@@ -227,7 +227,6 @@ DATABASES = {
     "default": {
         **Env.db_url_config(DATABASE_URL),
         "CONN_MAX_AGE": 0,  # a kept connection leaks under ASGI; the pool is what keeps them warm
-        "CONN_HEALTH_CHECKS": True,  # else a restart of PostgreSQL fails as many requests as the pool has connections
         "OPTIONS": {"pool": {"min_size": 1, "max_size": DB_POOL_MAX, "timeout": 5}, "connect_timeout": 3},
     }
 }

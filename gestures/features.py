@@ -191,7 +191,7 @@ def _record(session: Session, extracted: Extracted, temporary: Temporary) -> Fea
             raise
         raise errors.StoreFailed("The session's log did not take the event.") from error
     faults.reach("store.appended")
-    session.touch()
+    session.save_recorded()
     broadcast.to_session(session.session_id, _announcement(ref))
     return ref
 

@@ -1,4 +1,7 @@
-"""Named in pyproject.toml's addopts: the run's header, and no run at all without the real servers (OPS-14)."""
+"""Named in pyproject.toml's addopts: the run's header, and no run at all without the real servers (OPS-14).
+
+Imported before the settings are read, so that each process of a shared run can be given a Redis of its own.
+"""
 
 import os
 import platform
@@ -11,6 +14,8 @@ from django.conf import settings
 
 if "BATON_TEST_SERVERS" not in os.environ:
     raise pytest.UsageError("Start the tests with ./test: it brings PostgreSQL and Redis.")
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ["REDIS_URL"] = os.environ["BATON_TEST_REDIS"].split()[int(worker.removeprefix("gw"))]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import redis
 
-from launcher import environment, home, secretfile, servers
+from launcher import environment, home, ports, secretfile, servers
+from launcher import redis as embedded_redis
 from launcher.command import Command
 from launcher.errors import MissingNeed, Refusal
 from launcher.home import Home
@@ -21,6 +22,7 @@ from launcher.servers import Servers
 from launcher.supervisor import StopRequested, Supervisor
 
 REDIS_DATABASE = 15
+MOST_WORKERS = 4
 USERS_OWN = {"KUBECONFIG"}  # what tests marked `cluster` are pointed at
 
 
@@ -32,7 +34,11 @@ def main(arguments: list[str]) -> int:
         wanted = _wanted()
         try:
             found = servers.start(supervisor, wanted, place, durable=False)
-            pytest = Command("pytest", (PYTHON, "-m", "pytest", *arguments), _env(found, place.path), ROOT)
+            env = _env(found, place.path)
+            if not arguments and (workers := _workers(found)) > 1:
+                arguments = ["--numprocesses", str(workers), "--dist", "loadfile"]
+                env["BATON_TEST_REDIS"] = " ".join([found.redis.url, *_more_redis(supervisor, place, workers - 1)])
+            pytest = Command("pytest", (PYTHON, "-m", "pytest", *arguments), env, ROOT)
             return supervisor.foreground(pytest)
         except StopRequested:
             return 130
@@ -56,6 +62,20 @@ def _folder() -> Iterator[Home]:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     raise Refusal("No temporary folder can be reached by the user nobody, whom PostgreSQL runs as.")
+
+
+def _workers(found: Servers) -> int:
+    """How many processes share the whole suite: one for each core, but one alone on servers that are not ours."""
+    ours = found.postgres.embedded and found.redis.embedded
+    return min(len(os.sched_getaffinity(0)), MOST_WORKERS) if ours else 1
+
+
+def _more_redis(supervisor: Supervisor, place: Home, number: int) -> Iterator[str]:
+    """So that each worker has one of its own: some tests empty theirs, and its channels know no databases."""
+    for count in range(number):
+        folder = place.path / f"redis-{count}"
+        folder.mkdir()
+        yield embedded_redis.start(supervisor, folder, ports.any_free())
 
 
 def _wanted() -> dict[str, str]:

@@ -47,11 +47,13 @@ class Recorded:
 
 
 def append(session: Session, event: Event) -> Recorded:
-    """Write one line to the session's log, synced to disk, and move the chain in the (locked) row along with it.
+    """Write one line to the session's log, synced to disk, and note its chain value in `session`.
 
-    Call it inside the transaction of the act, under the row's lock. A boundary already in the log is handed back
-    instead of being written twice. Raises EventTooLarge, ForbiddenPayload, RecordIdUsed, SessionAlreadyClosed,
-    SessionDirMissing, RecorderUnavailable; Internal for an event against its schema.
+    Call it inside the transaction of the act, under the row's lock, and call `session.save_recorded` before the
+    transaction ends. A boundary already in the log is handed back instead of being written twice.
+
+    Raises EventTooLarge, ForbiddenPayload, RecordIdUsed, SessionAlreadyClosed, SessionDirMissing, RecorderUnavailable;
+    Internal for an event against its schema.
     """
     encoded = _checked(session, event)
     try:
@@ -63,7 +65,7 @@ def append(session: Session, event: Event) -> Recorded:
     except (OSError, paths.PathRefused) as error:
         log.error("eventlog.append_failed", session_id=session.session_id, error=str(error))
         raise RecorderUnavailable from error
-    _remember(session, lines=tail.lines, head=tail.head)
+    session.record(lines=tail.lines, head=tail.head)
     return recorded
 
 
@@ -93,11 +95,14 @@ def append_end(session: Session, event: Event) -> Event:
 
 
 def vouch(session: Session, lines: Sequence[bytes]) -> None:
-    """Let the row stand for `lines`, the whole log as an examination under the row's lock has just read it."""
+    """Let the row stand for `lines`, the whole log as an examination under the row's lock has just read it.
+
+    `session.save_recorded` makes it last.
+    """
     head = chain.EMPTY
     for head in chain.values(lines):  # noqa: B007  # the last one counts
         pass
-    _remember(session, lines=len(lines), head=head)
+    session.record(lines=len(lines), head=head)
 
 
 def fitting(event: Event) -> bytes:
@@ -119,14 +124,6 @@ def fitting(event: Event) -> bytes:
 
 def _line(recorded_at: str, encoded: bytes) -> bytes:
     return b'{"recorded_at":"%s","event":%s}\n' % (recorded_at.encode(), encoded)
-
-
-def _remember(session: Session, *, lines: int, head: str) -> None:
-    """Move the row along with its log; whatever is recorded in a session is activity in it (SES-54)."""
-    if (session.log_lines, session.log_head) != (lines, head):
-        session.log_lines, session.log_head, session.last_activity_at = lines, head, clock.now()
-        rows = Session.objects.filter(pk=session.pk)
-        rows.update(log_lines=lines, log_head=head, last_activity_at=session.last_activity_at)
 
 
 def _checked(session: Session, event: Event) -> bytes:
@@ -170,7 +167,7 @@ def _append_locked(
     except OSError:
         tails.forget(path)
         raise
-    tail.take(data)
+    tail.wrote(data, line, event, recorded_at)
     _extend_chain(path, tail)
     return Recorded(event, recorded_at), tail
 

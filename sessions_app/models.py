@@ -10,6 +10,8 @@ from sessions_app.errors import SessionNotFound
 from sessions_app.ids import ACTOR_ID_LENGTH, SESSION_ID_LENGTH
 
 CHECKSUM_LENGTH = 64
+# SES-54: it is indexed, and only a row whose indexed columns stay as they are can be updated in place (HOT).
+ACTIVITY_NOTED_EVERY = dt.timedelta(seconds=5)
 
 
 class SessionQuerySet(models.QuerySet["Session"]):
@@ -92,6 +94,16 @@ class Session(models.Model):
     def is_active(self) -> bool:
         """Whether the session has not ended."""
         return self.status == self.Status.ACTIVE
+
+    def record(self, *, lines: int, head: str) -> None:
+        """Move along with the log, which is activity (SES-54); in memory, until `save_recorded`."""
+        self.log_lines, self.log_head = lines, head
+        if (at := clock.now()) - self.last_activity_at >= ACTIVITY_NOTED_EVERY:
+            self.last_activity_at = at
+
+    def save_recorded(self, *changed: str) -> None:
+        """Write what `record` has noted, and the fields `changed`, in one statement."""
+        self.save(update_fields=["log_lines", "log_head", "last_activity_at", *changed])
 
     def touch(self, at: dt.datetime | None = None) -> None:
         """Note an accepted request that acts within the session (SES-54)."""

@@ -1,7 +1,7 @@
 """Door to the directories of a session (SES-63 to SES-65): every path is built here, and only here is mkdir called."""
 
 import os
-from functools import lru_cache
+import stat
 from pathlib import Path
 
 from django.conf import settings
@@ -55,16 +55,19 @@ def _below(base: Path, *parts: str, create: bool) -> Path:
     directory = base.joinpath(*parts)
     if create:
         _make(base, directory)
-    # realpath follows links: one that stands in for a directory of the tree shows as another path.
-    if os.path.realpath(directory) != os.path.join(_real_root(str(base)), *parts):
-        raise PathRefused("a link stands in the path")
+    at = str(base)  # the root may itself be reached through links
+    for part in parts:
+        at = f"{at}/{part}"
+        if _is_link(at):
+            raise PathRefused("a link stands in the path")
     return directory
 
 
-@lru_cache(maxsize=16)
-def _real_root(root: str) -> str:
-    """A root may itself be reached through links; where it leads is settled at first use."""
-    return os.path.realpath(root)
+def _is_link(path: str) -> bool:
+    try:
+        return stat.S_ISLNK(os.lstat(path).st_mode)
+    except OSError:
+        return False  # what is not there leads nowhere else
 
 
 def _make(base: Path, directory: Path) -> None:

@@ -29,7 +29,9 @@ def append(event: Event, *, by: Caller) -> Recorded:
         raise SessionUserMismatch
     if not session.is_active:
         raise SessionAlreadyClosed
-    return eventlog.append(session, event)
+    recorded = eventlog.append(session, event)
+    session.save_recorded()
+    return recorded
 
 
 def _refuse_reserved(event: Event) -> None:

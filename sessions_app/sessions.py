@@ -102,7 +102,7 @@ def apply_end(session: Session, event: Event, *, closed_by: str) -> None:
     session.end_record_id = uuid.UUID(event["record_id"])
     session.end_reason = event["end_reason"]
     session.closed_by = closed_by
-    session.save(update_fields=["status", "end_time", "end_record_id", "end_reason", "closed_by"])
+    session.save_recorded("status", "end_time", "end_record_id", "end_reason", "closed_by")
 
 
 def validate(session_id: str, *, user_id: str, by: "Caller") -> str:
@@ -153,6 +153,6 @@ def _record_start(session: Session) -> Event:
     if recorded != event:  # a crash left this line of a client-chosen id behind: the log is the record
         session.start_time = clock.parse(recorded["start_time"])
         session.start_record_id = uuid.UUID(recorded["record_id"])
-        session.save(update_fields=["start_time", "start_record_id"])
+    session.save_recorded("start_time", "start_record_id")
     broadcast.session_started(session)
     return recorded

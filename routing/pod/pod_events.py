@@ -38,6 +38,7 @@ def append(session: Session, kind: str, *, performer_id: str, **members: Any) ->
         eventlog.append(session, event)
     except SessionDirMissing as error:
         raise RecorderUnavailable from error
+    session.save_recorded()
 
 
 def performer_of(by: Caller, session: Session) -> str:

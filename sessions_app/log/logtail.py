@@ -48,17 +48,30 @@ class LogTail:
                 self.head = chain.step(self.head, line + b"\n")
             self._learn(line)
 
+    def wrote(self, data: bytes, line: bytes, event: Event, recorded_at: str) -> None:
+        """Follow what was just appended: `line`, behind a newline if the tail was torn."""
+        if self.torn:
+            self.take(data)
+            return
+        self.size += len(data)
+        self.lines += 1
+        self.head = chain.step(self.head, line)
+        self._keep(event, recorded_at)
+
     def _learn(self, line: bytes) -> None:
         try:
             members = json.loads(line)
-            event, recorded_at = members["event"], members["recorded_at"]
-            kind, record_id = event["event"], event["record_id"]
+            event, recorded_at = members["event"], str(members["recorded_at"])
+            self._keep(event, recorded_at)
         except (ValueError, KeyError, TypeError, RecursionError):
             return  # an isolated fragment, or a line somebody spoiled: replay names it
-        self.recorded_at = max(self.recorded_at, str(recorded_at))
-        self.record_ids.setdefault(str(record_id), str(recorded_at))
+
+    def _keep(self, event: Event, recorded_at: str) -> None:
+        kind, record_id = event["event"], str(event["record_id"])
+        self.recorded_at = max(self.recorded_at, recorded_at)
+        self.record_ids.setdefault(record_id, recorded_at)
         if kind in BOUNDARIES:
-            self.boundaries.setdefault(kind, Boundary(event, str(recorded_at)))
+            self.boundaries.setdefault(kind, Boundary(event, recorded_at))
 
 
 class LogTails:

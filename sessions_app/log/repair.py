@@ -133,3 +133,4 @@ def _apply_end(story: Story, session: Session) -> None:
 def _vouch(story: Story, session: Session) -> None:
     """Let the row stand for every whole line there is."""
     eventlog.vouch(session, [line.raw for line in story.lines if line.is_whole])
+    session.save_recorded()

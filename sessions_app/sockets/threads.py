@@ -9,6 +9,7 @@ from typing import Final, ParamSpec, TypeVar
 import structlog
 from django.db import InterfaceError, OperationalError, close_old_connections
 
+from sessions_app import pooling
 from sessions_app.errors import DatabaseUnavailable
 
 P = ParamSpec("P")
@@ -27,6 +28,7 @@ async def cross(verb: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T
         try:
             return verb(*args, **kwargs)
         except (OperationalError, InterfaceError) as error:
+            pooling.renew_if_lost()
             log.warning("verb.database_failed", verb=getattr(verb, "__name__", ""), error=str(error))
             raise DatabaseUnavailable(retry_after=1) from error
         finally:

@@ -20,14 +20,13 @@ from sessions_app.errors import (
     SnapshotNotFound,
     VersionConflict,
 )
+from sessions_app.models import ACTIVITY_NOTED_EVERY
 from sessions_app.state import answers, documents, patches, preconditions, statestore
 from sessions_app.state.held import Held, Moment
 from sessions_app.state.idempotency import Memory
 from sessions_app.state.operations import Operation, Outcome
 from sessions_app.state.versions import Version
 from sessions_app.state.writes import Replace, Resolve
-
-ACTIVITY_NOTED_EVERY = dt.timedelta(seconds=5)  # SES-54
 
 
 class Batch:

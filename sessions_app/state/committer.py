@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 from django.db import Error, connection
 
-from sessions_app import snapshots
+from sessions_app import pooling, snapshots
 from sessions_app.errors import DatabaseUnavailable, DomainError, Internal
 from sessions_app.snapshots import Result
 from sessions_app.state.operations import Operation, Outcome
@@ -114,8 +114,7 @@ class _Flusher:
             return snapshots.commit(operations)
         except Error as error:
             log.error("commit.failed", operations=len(batch), error=str(error))
-            if not (connection.connection and connection.is_usable()):
-                connection.close()
+            pooling.renew_if_lost()
             return [DatabaseUnavailable(retry_after=1)] * len(batch)
         except Exception as error:  # a defect that one operation has found: the others must not suffer
             log.error("commit.defect", operations=len(batch), exc_info=error)

@@ -31,7 +31,9 @@ pytestmark = pytest.mark.django_db
 
 
 def append(session: Session, **over):
-    return eventlog.append(session, make_event(session, **over))
+    recorded = eventlog.append(session, make_event(session, **over))
+    session.save_recorded()
+    return recorded
 
 
 def test_append_writes_one_compact_line():
