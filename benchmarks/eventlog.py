@@ -1,11 +1,14 @@
 """Log appends per second beside the disk's own fsync rate, in one run, as ratios.
 
-    .venv/bin/python -m benchmarks.eventlog [--seconds 5] [--rounds 3]
+    .venv/bin/python -m benchmarks.eventlog [--seconds 5] [--rounds 3] [--sync-ms 0]
 
 The floor is the plainest program that keeps the same promise: one write of an equal line and one fsync to one file,
 again and again. `append` is eventlog.append: it adds the checks, the lock and the chain. `verb` is the verb of
 POST /schema-recorder/append: it adds a transaction that locks the row, moves it along and commits. With 200 sessions
 the fsyncs overlap.
+
+Many virtual disks answer a sync from memory. `--sync-ms 1.5` makes every sync of this program, the floor's too, take at
+least that long, as on a disk that keeps its word; PostgreSQL's own syncs stay as they are.
 """
 
 import argparse
@@ -29,7 +32,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--sync-ms", type=float, default=0.0)
     given = parser.parse_args()
+    if given.sync_ms:
+        os.fsync = _no_faster_than(given.sync_ms / 1000)
     os.environ.setdefault("DB_POOL_MAX", str(THREADS + 2))
     with stage() as folder:
         cases = _cases(folder)
@@ -51,6 +57,17 @@ def _cases(folder: Path) -> dict[str, Callable[[float], float]]:
         "verb, 1 session": lambda seconds: _verbs(1, 1, seconds),
         f"verb, {SESSIONS} sessions": lambda seconds: _verbs(SESSIONS, THREADS, seconds),
     }
+
+
+def _no_faster_than(seconds: float) -> Callable[[Any], None]:
+    sync = os.fsync
+
+    def slow(descriptor: Any) -> None:
+        until = time.perf_counter() + seconds
+        sync(descriptor)
+        time.sleep(max(0.0, until - time.perf_counter()))
+
+    return slow
 
 
 def _floor(path: Path, seconds: float) -> float:

@@ -52,15 +52,14 @@ def _directory(root: Path, user_id: str, session_id: str, below: tuple[str, ...]
 
 
 def _below(base: Path, *parts: str, create: bool) -> Path:
-    directory = base.joinpath(*parts)
     if create:
-        _make(base, directory)
+        _make(base, base.joinpath(*parts))
     at = str(base)  # the root may itself be reached through links
     for part in parts:
         at = f"{at}/{part}"
         if _is_link(at):
             raise PathRefused("a link stands in the path")
-    return directory
+    return Path(at)
 
 
 def _is_link(path: str) -> bool:
