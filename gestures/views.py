@@ -15,7 +15,7 @@ from gestures.models import FeatureRef
 from gestures.serializers import CaptureOut, ListIn
 from sessions_app import ids, sessions
 from sessions_app.access import limits
-from sessions_app.errors import FieldError, FieldErrors, FieldInvalid
+from sessions_app.errors import FieldError, FieldErrors, FieldInvalid, MethodNotAllowed
 from sessions_app.http import bodies
 from sessions_app.http.rest import Endpoint
 
@@ -56,8 +56,8 @@ class Captures(CaptureEndpoint):
         return Response({"session_id": session.session_id, "captures": captures, "next_cursor": cursor})
 
     def post(self, request: Request) -> NoReturn:
-        """Never reached: config/asgi.py hands it to gestures/uploads.py."""
-        raise NotImplementedError
+        """405: Django would spool frames to disk (GES-24). Served ahead of it, by gestures/uploads.py."""
+        raise MethodNotAllowed(allow="GET, HEAD")
 
 
 class Capture(CaptureEndpoint):

@@ -46,6 +46,8 @@ class Pool:
         self.start()
         worker = next((worker for worker in self._workers if worker.state is State.READY), None)
         worker = worker or await self._wait()
+        if worker.state is State.DEAD:
+            raise ExtractorUnavailable("The worker died before the capture began.")
         worker.take(width, height, heard)
         return worker
 
@@ -103,9 +105,22 @@ class Pool:
         waiter: asyncio.Future[Worker] = asyncio.get_running_loop().create_future()
         self._waiting.append(waiter)
         try:
-            return await asyncio.wait_for(waiter, READY_WAIT_S)
+            async with asyncio.timeout(READY_WAIT_S):
+                return await waiter
         except TimeoutError as error:
+            self._give_back(waiter)
             raise ExtractorUnavailable("No extractor worker became ready in time.") from error
+        except asyncio.CancelledError:
+            self._give_back(waiter)
+            raise
+
+    def _give_back(self, waiter: asyncio.Future[Worker]) -> None:
+        """Free the worker that was handed over in the moment in which nobody wanted it any more."""
+        if not waiter.cancelled() and waiter.done() and waiter.exception() is None:
+            worker = waiter.result()
+            if worker.state is State.TAKEN:
+                worker.state = State.READY
+                self.ready(worker)
 
     def _fail_waiting(self) -> None:
         while self._waiting:

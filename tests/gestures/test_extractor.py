@@ -236,6 +236,28 @@ def test_a_worker_dumps_no_core_and_knows_no_secret():
     run(scenario)
 
 
+@pytest.mark.parametrize("fate", ["cancelled", "died"])
+def test_a_worker_handed_over_in_vain_is_not_lost(fate):
+    """GES-30, GES-35: the visitor left, or the worker died, between the hand-over and the capture."""
+
+    async def main():
+        source = Pool(size=0, backend="fake")
+        one = child.Worker(source)
+        source._workers.add(one)
+        reserving = asyncio.create_task(source.reserve(64, 64, lambda kind, payload: None))
+        await asyncio.sleep(0)
+        source.ready(one)
+        if fate == "cancelled":
+            reserving.cancel()
+        else:
+            one.state = child.State.DEAD
+        with pytest.raises((asyncio.CancelledError, errors.ExtractorUnavailable)):
+            await reserving
+        assert one.state is (child.State.READY if fate == "cancelled" else child.State.DEAD)
+
+    uvloop.run(main())
+
+
 def test_a_broken_library_never_prevents_anything_but_captures(monkeypatch, tmp_path):
     """GES-36: extractor_unavailable, /readyz's word, and a new attempt after a pause."""
     (tmp_path / "cv2.py").write_text("raise ImportError('libGL.so.1')\n")
@@ -389,11 +411,9 @@ def test_a_visitor_that_breaks_the_protocol_is_cut_off(messages):
         reader, writer = await asyncio.open_connection("127.0.0.1", remote._port)
         await reader.readexactly(5)
         writer.write(messages)
-        try:
-            while await asyncio.wait_for(reader.read(100), 3):
-                pass
-        except ConnectionResetError:
-            pass
+        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+            await asyncio.wait_for(reader.readexactly(1_000_000), 3)
+        assert workers.counts()["taken"] == 0
         writer.close()
 
     run_remote(scenario)
@@ -409,6 +429,7 @@ def test_a_visitor_may_not_outrun_the_forward_queue():
         for _ in range(46):
             ear.lease.forward(make_jpeg())
         await until(lambda: ear.error())
+        assert ear.error() == "EXTRACTOR_FAILED"
         ear.lease.discard()
 
     run_remote(scenario)

@@ -153,6 +153,12 @@ def test_a_foreign_session_has_no_list(session):
     assert (answer.status_code, answer.json()["code"]) == (404, "SESSION_NOT_FOUND")
 
 
+def test_an_upload_never_enters_django(api):
+    """GES-24: only the route ahead of it takes one; through a server that lacks that route there is none."""
+    answer = api.raw("POST", PATH, b"--b--", content_type="multipart/form-data; boundary=b")
+    assert (answer.status_code, answer.json()["code"]) == (405, "METHOD_NOT_ALLOWED")
+
+
 def test_reading_needs_a_caller(db, ref):
     """CON-12."""
     assert Api().get(f"{PATH}/{ref.record_id}").status_code == 401
