@@ -101,7 +101,8 @@ class OpenFiles:
             target = os.readlink(link)
             if target.startswith("/") and not target.startswith(("/dev/", "/proc/")):
                 info = Path(f"/proc/{pid}/fdinfo/{link.name}").read_text()
-                if int(info.split("flags:")[1].split()[0], 8) & _WRITABLE:
+                writable = int(info.split("flags:")[1].split()[0], 8) & _WRITABLE
+                if writable and os.readlink(link) == target:  # else the number stands for another file by now
                     self.written.add(target)
         except OSError:
             return  # closed meanwhile

@@ -12,7 +12,7 @@ from gestures.models import FeatureRef
 from gestures.protocol import parse
 from sessions_app import clock
 from sessions_app.models import Session
-from tests.captures import make_open
+from tests.captures import at, make_open
 
 
 def make_opened(session: Session, **over: Any) -> Open:
@@ -20,6 +20,13 @@ def make_opened(session: Session, **over: Any) -> Open:
     opened = parse(json.dumps(make_open(session, **over)))
     assert isinstance(opened, Open)
     return opened
+
+
+def complete(message: dict[str, Any]) -> FeatureRef:
+    """The completion of a capture of 2 s and five frames that was opened with this message."""
+    opened = parse(json.dumps(message))
+    assert isinstance(opened, Open)
+    return features.store(Extracted(opened, clock.parse(at(2000)), bytes(5 * 856), "fake_landmarks_v1", 5))
 
 
 def make_capture(session: Session, seed: int = 0, **over: Any) -> FeatureRef:
