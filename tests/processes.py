@@ -1,16 +1,20 @@
-"""Real web processes on the test's own database, roots and Redis: to be killed, doubled, restarted."""
+"""Real web processes on the test's own database, roots and Redis, and a Redis: to be killed, doubled, restarted."""
 
 import os
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import httpx
+import redis
 from django.conf import settings
 from django.db import connection
+
+from launcher import redis as embedded
 
 
 class WebProcess:
@@ -66,6 +70,32 @@ class WebProcess:
                 self.kill()
             if self.process.stdout is not None:
                 self.process.stdout.close()
+
+
+class RedisServer:
+    """A Redis that can be killed and started again at the same place, remembering nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.client = redis.Redis.from_url(self.url)
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        command = embedded.command(self.folder, self.port)
+        self.process = subprocess.Popen(command.argv, env=command.env, cwd=self.folder, stdout=subprocess.DEVNULL)
+        while True:
+            try:
+                self.client.ping()
+                return
+            except redis.ConnectionError:
+                time.sleep(0.02)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.wait()
 
 
 def same_stores() -> dict[str, str]:

@@ -1,10 +1,12 @@
-"""A real web process, shared by the tests of this folder, and devices to connect to it.
+"""Real web processes, shared by the tests of this folder, and devices to connect to them.
 
 The rows stay until all of them are done, so every test has a person of its own.
 """
 
 import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from django.core.management import call_command
 
 from sessions_app.state import committer
 from tests.factories import make_token
-from tests.processes import WebProcess
+from tests.processes import RedisServer, WebProcess
 from tests.sockets import Device
 
 Connect = Callable[..., Device]
@@ -39,6 +41,31 @@ def web(rows: None, web_env: dict[str, str]) -> Iterator[WebProcess]:
     """One web process on the test database; a module with other settings has its own."""
     with WebProcess(**web_env) as process:
         yield process
+
+
+@pytest.fixture(scope="package")
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis for those tests that take it away."""
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="package")
+def pair_env(web_env: dict[str, str], memory: RedisServer) -> dict[str, str]:
+    """The settings of processes on that Redis: no limits, and an op_id is known for ever (DEV-44)."""
+    return web_env | {
+        "REDIS_URL": memory.url, "WS_RATE_PER_S": "10000", "WS_BURST": "10000", "HISTORY_VERSIONS": "1000000",
+    }  # fmt: skip
+
+
+@pytest.fixture(scope="package")
+def pair(rows: None, pair_env: dict[str, str]) -> Iterator[list[WebProcess]]:
+    """Two web processes on that Redis."""
+    processes = [WebProcess(**pair_env), WebProcess(**pair_env)]
+    with ExitStack() as stack, ThreadPoolExecutor() as starters:
+        list(starters.map(stack.enter_context, processes))
+        yield processes
 
 
 @pytest.fixture

@@ -11,8 +11,6 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-import redis
-from django.conf import settings
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 
@@ -180,30 +178,18 @@ class World:
                 assert versions[op_id] == version
 
 
-@pytest.fixture(scope="module")
-def processes(rows, web_env):
-    with WebProcess(**web_env) as one, WebProcess(**web_env) as two:
-        yield [one, two]
-
-
 def urls(processes):
     return [f"{process.url.replace('http', 'ws')}/ws" for process in processes]
 
 
-@pytest.fixture(scope="module")
-def web_env(web_env):
-    # An op_id is known as long as its version is kept; here that is for ever.
-    return web_env | {"WS_RATE_PER_S": "10000", "WS_BURST": "10000", "HISTORY_VERSIONS": "1000000"}
-
-
 @pytest.mark.parametrize("seed", [1, 2])
-def test_random_life(processes, seed):
+def test_random_life(pair, memory, seed):
     """Cuts, repetitions and returns to another process, with Redis emptied in the middle."""
-    world = World(seed, urls(processes))
+    world = World(seed, urls(pair))
 
     async def forget_everything():
         await asyncio.sleep(2)
-        redis.Redis.from_url(settings.REDIS_URL).flushdb()
+        memory.client.flushall()
 
     asyncio.run(world.run(4, forget_everything))
 
@@ -213,9 +199,9 @@ def test_random_life(processes, seed):
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(10, 16))
-def test_random_life_with_dying_processes(rows, web_env, seed):
+def test_random_life_with_dying_processes(rows, pair_env, memory, seed):
     """L3: each acknowledged version outlives the killing of every process."""
-    with WebProcess(**web_env) as one, WebProcess(**web_env) as two:
+    with WebProcess(**pair_env) as one, WebProcess(**pair_env) as two:
         world = World(seed, urls([one, two]))
 
         async def kill_in_turn():
@@ -224,7 +210,7 @@ def test_random_life_with_dying_processes(rows, web_env, seed):
                     await asyncio.sleep(random.Random(seed).uniform(2, 4))
                     await asyncio.to_thread(process.kill)
                     await asyncio.to_thread(process.start)
-                    redis.Redis.from_url(settings.REDIS_URL).flushdb()
+                    memory.client.flushall()
 
         asyncio.run(world.run(25, kill_in_turn))
         world.check()

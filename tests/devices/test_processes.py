@@ -1,69 +1,27 @@
-"""Two web processes on one Redis of their own, which die and come back (STA-66, DEV-25 to DEV-33, L1 to L7)."""
+"""Two web processes on one Redis, which die and come back (STA-66, DEV-25 to DEV-33, L1 to L7)."""
 
 import signal
-import subprocess
 import time
 
 import httpx
 import pytest
-import redis
 
-from launcher import redis as embedded
 from sessions_app.access import logins
 from tests.factories import make_token
-from tests.processes import WebProcess, free_port
+from tests.processes import WebProcess
 
 HEARTBEAT, SNAPSHOT, UPDATE, LEFT, LIST = 1, 4, 5, 11, 12
 
 
-class RedisServer:
-    """A Redis that can be killed and started again at the same place."""
-
-    def __init__(self, folder):
-        self.folder, self.port = folder, free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.start()
-
-    def start(self):
-        command = embedded.command(self.folder, self.port)
-        self.process = subprocess.Popen(command.argv, env=command.env, cwd=self.folder, stdout=subprocess.DEVNULL)
-        client = redis.Redis.from_url(self.url)
-        while True:
-            try:
-                client.ping()
-                return
-            except redis.ConnectionError:
-                time.sleep(0.02)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
+@pytest.fixture(scope="module")
+def web(pair):
+    return pair[0]
 
 
 @pytest.fixture(scope="module")
-def memory(tmp_path_factory):
-    """The Redis of this module."""
-    server = RedisServer(tmp_path_factory.mktemp("redis"))
-    yield server
-    server.kill()
-
-
-@pytest.fixture(scope="module")
-def web_env(web_env, memory):
-    return web_env | {"REDIS_URL": memory.url}
-
-
-@pytest.fixture(scope="module")
-def web(rows, web_env):
-    with WebProcess(**web_env) as process:
-        yield process
-
-
-@pytest.fixture(scope="module")
-def other(rows, web_env):
+def other(pair):
     """The second web process."""
-    with WebProcess(**web_env) as process:
-        yield process
+    return pair[1]
 
 
 def updates(one, count):
@@ -139,11 +97,12 @@ def test_redis_dies_and_returns(device, other, memory):
     assert [frame["type"] for frame in tablet.quiet()] == []
 
 
+@pytest.mark.soak
 def test_redis_forgets_everything(device, other, memory):
     """DEV-33: FLUSHALL in mid-flight; nobody joins or leaves, and writes go on."""
     phone, tablet = device("phone"), device("tablet", url=other.url)
     phone.next_of(10)
-    redis.Redis.from_url(memory.url).flushall()
+    memory.client.flushall()
     phone.set("a", 1)
     updates(tablet, 1)
     until = time.monotonic() + 30
@@ -154,24 +113,33 @@ def test_redis_forgets_everything(device, other, memory):
     assert phone.quiet() == tablet.quiet() == []
 
 
-def test_process_dies_between_commit_and_telling(device, web_env, other, user):
-    """L3, L4: the version stands; a client that asks learns of it, and so do those that only wait."""
-    with WebProcess(**web_env, BATON_FAULT="state.before_tell") as dying:
-        tablet, watch = device("tablet", url=other.url), device("watch", url=other.url)
-        phone = device("phone", url=dying.url)
+def test_process_dies_between_commit_and_telling(device, pair_env, other, user):
+    """L3, L4: the version stands, and a client that asks learns of it."""
+    with WebProcess(**pair_env, BATON_FAULT="state.before_tell") as dying:
+        tablet, phone = device("tablet", url=other.url), device("phone", url=dying.url)
         phone.send(UPDATE, {"key": "a", "value": 1, "op_id": "op-1"})
         assert phone.close_code() == 1006
 
     tablet.call(HEARTBEAT, {"last_seq": 0})
     assert tablet.next_of(SNAPSHOT)["payload"]["state_data"] == {"a": 1}
-    assert updates(watch, 1)[0]["seq"] == 1
     again = device("phone", url=other.url).set("a", 1, op_id="op-1")["payload"]
     assert (again["seq"], again["duplicate"]) == (1, True)
 
 
-def test_drain(device, web_env, other, user):
+@pytest.mark.soak
+def test_process_dies_and_nobody_asks(device, pair_env, other):
+    """L4: those that only wait are told as well, from the log."""
+    with WebProcess(**pair_env, BATON_FAULT="state.before_tell") as dying:
+        watch, phone = device("watch", url=other.url), device("phone", url=dying.url)
+        phone.send(UPDATE, {"key": "a", "value": 1})
+        assert phone.close_code() == 1006
+
+    assert updates(watch, 1)[0]["seq"] == 1
+
+
+def test_drain(device, pair_env, other, user):
     """DEV-69: told, then closed 1012; what was sent before is done and acked; devices keep their grace."""
-    with WebProcess(**web_env) as leaving:
+    with WebProcess(**pair_env) as leaving:
         watcher, phone = device("watcher", url=other.url), device("phone", url=leaving.url)
         process = leaving.process
         assert process is not None
@@ -187,9 +155,9 @@ def test_drain(device, web_env, other, user):
 
 
 @pytest.mark.soak
-def test_process_dies_with_its_devices(device, web_env, other):
+def test_process_dies_with_its_devices(device, pair_env, other):
     """DEV-28, L7: a device whose process was killed leaves once, when its lease has run out."""
-    short = {**web_env, "PRESENCE_TTL_S": "3"}
+    short = {**pair_env, "PRESENCE_TTL_S": "3"}
     watcher = device("watcher", url=other.url)
     with WebProcess(**short) as dying:
         device("phone", url=dying.url)

@@ -11,7 +11,8 @@ import pytest
 
 from tests.factories import make_token
 
-TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10  # opcodes
+STATE_UPDATE, LEFT, BROADCAST = 5, 11, 13
 
 
 class Wire:
@@ -148,14 +149,29 @@ def stuck(wire, user, device_id):
 
 
 def test_client_that_never_reads(wire, device, user):
-    """DEV-51: its peers see every frame at once; it is closed 4430, or gets a snapshot if it reads again in time."""
-    writer, reader = device("writer", session_id=None), device("reader")
+    """DEV-51: its peers see every frame at once; what may not be dropped overflows its outbox, and it is closed."""
+    writers, reader = [device("one"), device("two")], device("reader")
+    sleeper = stuck(wire, user, "sleeper")
+    text = "x" * 16_000
+    for number in range(380):
+        sent = writers[number % 2].call(BROADCAST, {"message": f"{number:04}{text}"})
+        assert reader.next_of(BROADCAST, 2)["payload"] == sent["payload"]
+    left = reader.next_of(LEFT)["payload"]
+
+    assert left == {"device_id": "sleeper", "reason": "error"}
+    assert sleeper.close_code() in (4430, None)
+
+
+@pytest.mark.soak
+def test_client_that_stalls(wire, device, user):
+    """DEV-51: state frames alone overflow nothing; the socket that takes no byte for 10 s is closed."""
+    writer, reader = device("writer"), device("reader")
     sleeper = stuck(wire, user, "sleeper")
     value = "x" * 60_000
     for number in range(150):
         ack = writer.set("big", value + str(number))
-        assert reader.next_of(5)["payload"]["seq"] == ack["payload"]["seq"] == number + 1
-    left = reader.until(lambda frame: frame["type"] == 11, 15)["payload"]
+        assert reader.next_of(STATE_UPDATE, 2)["payload"]["seq"] == ack["payload"]["seq"] == number + 1
+    left = reader.next_of(LEFT, 15)["payload"]
 
     assert left == {"device_id": "sleeper", "reason": "error"}
     assert sleeper.close_code() in (4430, None)
