@@ -143,7 +143,9 @@ class Agent(ThreadingHTTPServer):
             send(200, answer)
 
     def stop(self) -> None:
-        """Take no new chat, finish the one at work, return from serve_forever."""
+        """Take no new chat, finish the one at work, return from serve_forever; asked twice it does so once."""
+        if self.stopping:
+            return
         self.stopping = True
         self._working.acquire(timeout=LAST_CHAT_S)
         self.shutdown()

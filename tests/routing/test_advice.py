@@ -383,11 +383,11 @@ def test_advice_is_counted_by_plan_and_outcome(golfer):
 @pytest.mark.parametrize("name", ["ball_wgs84", "cup_wgs84"])
 def test_a_position_without_a_place_on_the_grid_is_refused(golfer, name, settings, tmp_path):
     """ADV-46: ball and cup alike; its debug bundle is written all the same (ADV-76)."""
-    settings.DEBUG_BUNDLE_ENABLED, settings.DEBUG_BUNDLE_DIR = True, tmp_path
+    settings.DEBUG_BUNDLE_ENABLED, settings.DEBUG_BUNDLE_DIR = True, tmp_path / "bundles"
     answer = stateless(golfer, 2, 5, **{name: {"lat": 0, "lon": 87}})
 
     assert refused(answer) == (400, "TRANSFORM_FAILED")
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list((tmp_path / "bundles").iterdir())) == 1
 
 
 def test_a_call_that_is_refused_is_no_use_of_the_hole(golfer):
