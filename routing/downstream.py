@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import httpcore
@@ -197,10 +198,10 @@ class _Transport(httpx.HTTPTransport):
     """httpx's own, over connections that know the time."""
 
     def __init__(self) -> None:
-        super().__init__(trust_env=False)
+        super().__init__(verify=_authorities(), trust_env=False)
         self._pool.close()
         self._pool = httpcore.ConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
+            ssl_context=_authorities(),
             max_connections=_MOST_CONNECTIONS,
             max_keepalive_connections=_MOST_IDLE,
             keepalive_expiry=_IDLE_S,
@@ -212,6 +213,12 @@ def _left(timeout_s: float | None) -> float:
     """Seconds the next step may take. Zero would mean for ever to a socket, so a late step gets a hair's breadth."""
     left_s = max(_call.until - time.monotonic(), 0.001)
     return left_s if timeout_s is None else min(timeout_s, left_s)
+
+
+@cache
+def _authorities() -> ssl.SSLContext:
+    # Reading them takes longer than a whole call.
+    return httpx.create_ssl_context(trust_env=False)
 
 
 def _client(peer: Peer) -> httpx.Client:

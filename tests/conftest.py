@@ -1,5 +1,6 @@
 """What every test has: roots of its own, a Redis database of its own, and people with known rights."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,13 @@ def quick_flush() -> None:
         return [f"DELETE FROM {self.quote_name(table)};" for table in tables]  # foreign keys are checked at the end
 
     DatabaseOperations.sql_flush = delete  # type: ignore[assignment,method-assign]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_authorities(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test speaks TLS to the world; reading its 140 certificates takes every client of httpx a tenth of a second."""
+    os.environ.pop("SSL_CERT_FILE", None)
+    os.environ["SSL_CERT_DIR"] = str(tmp_path_factory.mktemp("authorities"))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -21,7 +21,7 @@ BASE, PRODUCTION = K8S / "base", K8S / "overlays/production"
 OLDEST, NEWEST = "1.29", "1.37"
 
 
-@pytest.fixture(params=[BASE, PRODUCTION], ids=["base", "production"])
+@pytest.fixture(scope="module", params=[BASE, PRODUCTION], ids=["base", "production"])
 def objects(request: Any) -> list[Object]:
     return kustomized.build(request.param)
 

@@ -1,9 +1,14 @@
 """What the stand-in of Kubernetes refuses: unknown fields, bad labels, wrong types, as a real API server does. Pure."""
 
 import re
+from functools import cache
 from typing import Any
 
 import kubernetes_validate
+from kubernetes_validate import utils
+
+# Otherwise each object costs the reading of a file of half a megabyte.
+utils.schema_contents = cache(utils.schema_contents)
 
 VERSION = "1.29"
 _LABEL_VALUE = re.compile(r"(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?\Z")

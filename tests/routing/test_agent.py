@@ -89,8 +89,8 @@ def test_agent_repeats_the_answer_to_a_message_it_knows(running: Running, tmp_pa
 
 
 def test_agent_finishes_its_chat_before_it_ends(tmp_path: Path) -> None:
-    """POD-48: SIGTERM, and the answer still comes; exit 0."""
-    with Model(wait_s=1.0) as model:
+    """POD-48: SIGTERM, and the answer still comes; exit 0, without delay for having been told twice."""
+    with Model(wait_s=0.3) as model:
         found = Running(tmp_path, LLM_BASE_URL=model.url)
         answers: list[httpx.Response] = []
         asking = threading.Thread(target=lambda: answers.append(found.chat()))
@@ -119,15 +119,15 @@ def test_agent_asks_the_model_with_what_was_said(tmp_path: Path) -> None:
     assert said == [f"t{number}" for number in range(2, 22)]
 
 
-@pytest.mark.parametrize("answer", [(500, b"{}"), (200, b"no JSON"), (200, b'{"choices":[]}'), (200, b'{"choices":7}')])
-def test_agent_never_invents_an_answer(tmp_path: Path, answer: tuple[int, bytes]) -> None:
+def test_agent_never_invents_an_answer(tmp_path: Path) -> None:
     """POD-54: a failed call is 502 and is not remembered."""
-    with Model(answer=answer) as model:
+    with Model() as model:
         found = Running(tmp_path, LLM_BASE_URL=model.url)
-        assert found.chat().status_code == 502
+        for model.answer in ((500, b"{}"), (200, b"no JSON"), (200, b'{"choices":[]}'), (200, b'{"choices":7}')):
+            assert found.chat().status_code == 502
         model.answer = Model.GOOD
         assert found.chat().status_code == 200
-        found.stop()
+        assert found.stop() == 0
 
 
 def test_history_survives_a_line_cut_short(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The promise of POD-34: once 200 or 202 was sent, a message survives the death of any one process and is answered.
 
-Real processes on the test's database, killed with SIGKILL at named points or at random.
+Whoever is killed is a real process on the test's database, killed with SIGKILL at a named point or at random; whoever
+only stands by works in the test's own process.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,13 @@ from routing.models import ChatMessage, Pod, Worker
 from tests.factories import make_token
 from tests.processes import WebProcess, free_port, same_stores
 from tests.routing.standin_pod import StandInPods
-from tests.routing.world import until
+from tests.routing.world import WebThread, WorkerThread, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PATIENCE_S = 30.0
+
+Web = WebProcess | WebThread
 
 
 class WorkerProcess:
@@ -60,35 +64,46 @@ class WorkerProcess:
 
 
 class Stage:
-    """The stand-in pods and the environment all processes share."""
+    """The stand-in pods, and the settings all processes share."""
 
     def __init__(self, directory: Path) -> None:
         self.pods = StandInPods(directory / "control")
         program = Path(__file__).with_name("standin_pod.py")
-        self.env = {
-            **same_stores(),
-            "LOCAL_POD_COMMAND": f"{sys.executable} -I -S {program} {self.pods.control}",
-            "POD_CHAT_TIMEOUT_S": "5",
-            **{f"RATE_POD_{name}": "9999/s" for name in ("CREATE", "WAKE", "CHAT", "DELETE", "SLEEP", "READ")},
-        }
+        settings.LOCAL_POD_COMMAND = f"{sys.executable} -I -S {program} {self.pods.control}"
+        settings.POD_CHAT_TIMEOUT_S = 5
+        limits = [f"RATE_POD_{name}" for name in ("CREATE", "WAKE", "CHAT", "DELETE", "SLEEP", "READ")]
+        for limit in limits:
+            setattr(settings, limit, "")
+        shared = {"LOCAL_POD_COMMAND": settings.LOCAL_POD_COMMAND, "POD_CHAT_TIMEOUT_S": "5"}
+        self.env = {**same_stores(), **shared, **dict.fromkeys(limits, "")}
         self.headers = {"Authorization": f"Bearer {make_token('u1')}"}
 
     def web(self, fault: str = "") -> WebProcess:
         """A web process, not started."""
         return WebProcess(**self.env, BATON_FAULT=fault)
 
-    def created(self, web: WebProcess) -> str:
+    def created(self, web: Web) -> str:
         """A session with a pod."""
-        return str(web.post("/session/create", {"user_id": "u1"}, **self.headers).json()["uuid"])
+        made = httpx.post(f"{web.url}/session/create", json={"user_id": "u1"}, headers=self.headers, timeout=30)
+        return str(made.json()["uuid"])
 
-    def chat(self, web: WebProcess, session_id: str, text: str, key: str) -> httpx.Response:
+    def chat(self, web: Web, session_id: str, text: str, key: str) -> httpx.Response:
         """One chat under a key."""
-        return web.post(f"/session/{session_id}/chat", {"message": text}, **self.headers, **{"Idempotency-Key": key})
+        headers = {**self.headers, "Idempotency-Key": key}
+        return httpx.post(f"{web.url}/session/{session_id}/chat", json={"message": text}, headers=headers, timeout=30)
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
+def stage(tmp_path: Path, settings: Any) -> Stage:
     return Stage(tmp_path)
+
+
+@pytest.fixture
+def web(stage: Stage) -> Iterator[WebThread]:
+    """A web server that nobody kills."""
+    thread = WebThread()
+    yield thread
+    thread.stop()
 
 
 @pytest.fixture
@@ -106,15 +121,39 @@ def workers(stage: Stage) -> Iterator[Any]:
             worker.kill()
 
 
-def test_worker_killed_at_each_step_loses_nothing(stage: Stage, workers: Any) -> None:
+@pytest.fixture
+def own_redis(settings: Any, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """A Redis of the test's own, which all that works in this process uses."""
+    port = free_port()
+    (tmp_path / "redis").mkdir()
+    command = embedded.command(tmp_path / "redis", port)
+    server = subprocess.Popen(command.argv, cwd=command.cwd, stdout=subprocess.DEVNULL)
+    settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        until(lambda: _answers(client))
+    yield server
+    server.kill()
+    server.wait()
+
+
+@contextlib.contextmanager
+def working() -> Iterator[None]:
+    """While a worker that nobody kills works."""
+    worker = WorkerThread()
+    try:
+        yield
+    finally:
+        worker.stop()
+
+
+def test_worker_killed_at_each_step_loses_nothing(stage: Stage, web: WebThread, workers: Any) -> None:
     """POD-34, POD-35, POD-50: after its claim, after the pod's answer, after the commit of the outcome."""
-    with stage.web() as web:
-        session_id = stage.created(web)
-        accepted = stage.chat(web, session_id, "Hello", "k1").json()
-        for point in ("chat.claimed", "chat.before_settle", "chat.settled"):
-            assert workers(point).gone() == -signal.SIGKILL
-        assert ChatMessage.objects.get().status == "answered"
-        workers()
+    session_id = stage.created(web)
+    accepted = stage.chat(web, session_id, "Hello", "k1").json()
+    for point in ("chat.claimed", "chat.before_settle", "chat.settled"):
+        assert workers(point).gone() == -signal.SIGKILL
+    assert ChatMessage.objects.get().status == "answered"
+    with working():
         assert stage.chat(web, session_id, "again", "k2").status_code in (200, 202)
         until(lambda: not ChatMessage.objects.pending().exists(), within_s=PATIENCE_S)
 
@@ -124,33 +163,31 @@ def test_worker_killed_at_each_step_loses_nothing(stage: Stage, workers: Any) ->
     assert [call["body"]["message"] for call in calls] == ["Hello", "Hello", "again"]
 
 
-def test_worker_killed_takes_its_pods_along(stage: Stage, workers: Any) -> None:
+def test_worker_killed_takes_its_pods_along(stage: Stage, web: WebThread, workers: Any) -> None:
     """POD-50: the parent-death signal; the restarted worker starts the pod anew for what is pending."""
-    with stage.web() as web:
-        session_id = stage.created(web)
-        stage.pods.script(session_id, {"wait_s": 20})
-        worker = workers()
-        stage.chat(web, session_id, "Hello", "k1")
-        until(lambda: stage.pods.calls(session_id), within_s=PATIENCE_S)
-        pid = Pod.objects.get().pid
-        worker.kill()
-        until(lambda: not Path(f"/proc/{pid}/cwd").exists())
-        workers()
+    session_id = stage.created(web)
+    stage.pods.script(session_id, {"wait_s": 20})
+    worker = workers()
+    stage.chat(web, session_id, "Hello", "k1")
+    until(lambda: stage.pods.calls(session_id), within_s=PATIENCE_S)
+    pid = Pod.objects.get().pid
+    worker.kill()
+    until(lambda: not Path(f"/proc/{pid}/cwd").exists())
+    with working():
         until(lambda: ChatMessage.objects.get().status == "answered", within_s=PATIENCE_S)
     assert len(stage.pods.calls(session_id)) == 2
     assert ChatMessage.objects.get().attempts == 2
 
 
-def test_worker_stopped_gives_everything_back(stage: Stage, workers: Any) -> None:
+def test_worker_stopped_gives_everything_back(stage: Stage, web: WebThread, workers: Any) -> None:
     """POD-53: exit 0, the call at work finished, no process and no row left."""
-    with stage.web() as web:
-        session_id = stage.created(web)
-        stage.pods.script(session_id, {"wait_s": 1})
-        worker = workers()
-        stage.chat(web, session_id, "Hello", "k1")
-        until(lambda: stage.pods.calls(session_id), within_s=PATIENCE_S)
-        pid = Pod.objects.get().pid
-        assert worker.stop() == 0
+    session_id = stage.created(web)
+    stage.pods.script(session_id, {"wait_s": 0.5})
+    worker = workers()
+    stage.chat(web, session_id, "Hello", "k1")
+    until(lambda: stage.pods.calls(session_id), within_s=PATIENCE_S)
+    pid = Pod.objects.get().pid
+    assert worker.stop() == 0
     pod = Pod.objects.get()
     assert (pod.worker, pod.pid) == (None, None)
     assert pod.state in ("sleeping", "waking")
@@ -159,47 +196,34 @@ def test_worker_stopped_gives_everything_back(stage: Stage, workers: Any) -> Non
     assert not ChatMessage.objects.filter(status="delivering").exists()
 
 
-def test_web_killed_around_the_commit_accepts_once(stage: Stage, workers: Any) -> None:
+def test_web_killed_around_the_commit_accepts_once(stage: Stage, web: WebThread) -> None:
     """POD-18, POD-20: killed before the commit nothing is there; after it the key finds the message, called once."""
-    with stage.web() as web:
-        session_id = stage.created(web)
+    session_id = stage.created(web)
     for point, rows in (("chat.before_commit", 0), ("chat.committed", 1)):
-        with stage.web(point) as web, pytest.raises(httpx.TransportError):
-            stage.chat(web, session_id, "Hello", "k1")
+        with stage.web(point) as killed, pytest.raises(httpx.TransportError):
+            stage.chat(killed, session_id, "Hello", "k1")
         assert ChatMessage.objects.count() == rows
-    workers()
-    with stage.web() as web:
+    with working():
         replayed = stage.chat(web, session_id, "Hello", "k1")
         until(lambda: ChatMessage.objects.get().status == "answered", within_s=PATIENCE_S)
     assert replayed.headers["Idempotent-Replayed"] == "true"
     assert [call["body"]["message_id"] for call in stage.pods.calls(session_id)] == [replayed.json()["message_id"]]
 
 
-def test_redis_killed_loses_nothing(stage: Stage, workers: Any, tmp_path: Path) -> None:
+def test_redis_killed_loses_nothing(stage: Stage, web: WebThread, own_redis: "subprocess.Popen[bytes]") -> None:
     """POD-9, POD-34, POD-76 row 11: what was accepted is answered without Redis; then 503, and 200 for what is read."""
-    (tmp_path / "redis").mkdir()
-    command = embedded.command(tmp_path / "redis", free_port())
-    url = f"redis://127.0.0.1:{command.argv[command.argv.index('--port') + 1]}/0"
-    server = subprocess.Popen(command.argv, cwd=command.cwd, stdout=subprocess.DEVNULL)
-    stage.env["REDIS_URL"] = url
-    try:
-        with redis.Redis.from_url(url) as client:
-            until(lambda: _answers(client))
-        workers()
-        with stage.web() as web:
-            session_id = stage.created(web)
-            stage.pods.script(session_id, {"wait_s": 1})
-            stage.chat(web, session_id, "Hello", "k1")
-            until(lambda: stage.pods.calls(session_id), within_s=PATIENCE_S)
+    with working():
+        session_id = stage.created(web)
+        stage.pods.script(session_id, {"wait_s": 0.5})
+        with ThreadPoolExecutor(2) as pool:
+            pool.submit(stage.chat, web, session_id, "Hello", "k1")
+            until(lambda: stage.pods.calls(session_id))
             stage.chat(web, session_id, "behind it", "k2")
-            server.kill()
-            until(lambda: not ChatMessage.objects.pending().exists(), within_s=PATIENCE_S)
-            refused = stage.chat(web, session_id, "too late", "k3")
-            created = web.post("/session/create", {"user_id": "u1"}, **stage.headers)
-            read = httpx.get(f"{web.url}/session/{session_id}/status", headers=stage.headers, timeout=10)
-    finally:
-        server.kill()
-        server.wait()
+            own_redis.kill()
+        until(lambda: not ChatMessage.objects.pending().exists(), within_s=PATIENCE_S)
+    refused = stage.chat(web, session_id, "too late", "k3")
+    created = httpx.post(f"{web.url}/session/create", json={"user_id": "u1"}, headers=stage.headers)
+    read = httpx.get(f"{web.url}/session/{session_id}/status", headers=stage.headers)
     assert {(one.status_code, one.json()["code"]) for one in (refused, created)} == {(503, "REDIS_UNAVAILABLE")}
     assert refused.headers["Retry-After"] == "5"
     assert read.status_code == 200

@@ -123,9 +123,7 @@ def test_bodyless_calls_take_any_media_type(api: Api, session_id: str, data: byt
         assert answer.status_code == status
 
 
-@pytest.mark.parametrize(
-    "message", ["", "   ", 7, None, "x" * 16_385, "a\x00b", "\ud800", ["x"], {"a": 1}]
-)
+@pytest.mark.parametrize("message", ["", "   ", 7, None, "x" * 16_385, "a\x00b", "\ud800", ["x"], {"a": 1}])
 def test_chat_refuses_messages_it_cannot_carry(api: Api, session_id: str, message: Any) -> None:
     """The chat's body: 1 to 16,384 characters, not blank, no U+0000, no lone surrogate, at most 65,000 bytes."""
     answer = chat(api, session_id, message)

@@ -56,7 +56,7 @@ class World:
         self._web = WebThread()
         self._pod_server: ThreadingHTTPServer | None = None
         headers = {"Authorization": f"Bearer {make_token('u1')}"}
-        self.http = httpx.Client(base_url=self._web.url, headers=headers, timeout=30, trust_env=False)
+        self.http = httpx.Client(base_url=self._web.url, headers=headers, timeout=30)
         if driver != "local":
             self._make_cluster(directory, settings)
         else:
