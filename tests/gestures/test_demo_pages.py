@@ -51,7 +51,7 @@ def test_scripts_keep_nothing_and_call_nobody_else():
 def test_every_control_is_labelled(name):
     """GES-68: inputs in labels; live regions polite, the error assertive."""
     html = page(name)
-    for field in re.findall(r"<input[^>]*>", html):
+    for field in re.findall(r"<(?:input|textarea)[^>]*>", html):
         assert re.search(rf"<label>[^<]+{re.escape(field)}", html), field
     assert html.count('aria-live="assertive"') == 1
     assert html.count('aria-live="polite"') == (2 if name == "gesture" else 1)

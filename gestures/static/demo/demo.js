@@ -7,6 +7,7 @@ const SCHEMA_VERSION = "1.0.1";
 let token = null;
 let busy = false;
 let hasError = false;
+let wasPressed = false; // a button, which is then switched off and would take the keyboard's place with it
 const listeners = [];
 
 export const session = { id: "" };
@@ -23,6 +24,20 @@ export function changed() {
   element("start-session").disabled = busy || Boolean(session.id);
   element("end-session").disabled = busy || !session.id;
   listeners.forEach((listener) => listener({ busy }));
+  keepPlace();
+}
+
+/** From here on, when focus is lost, it goes to the next step: the last button that works. */
+export function pressed() {
+  wasPressed = true;
+}
+
+function keepPlace() {
+  const here = document.activeElement;
+  const next = [...document.querySelectorAll("main button:enabled")].at(-1);
+  if (!wasPressed || !next || (here !== document.body && !here.disabled)) return;
+  wasPressed = false;
+  next.focus({ preventScroll: true });
 }
 
 /** Put a word into a live region, and its mood on the pill around it. */
@@ -44,6 +59,7 @@ export function fail(headline, detail = "", requestId = "") {
   );
   hasError = true;
   changed();
+  element("error").scrollIntoView({ block: "nearest" });
 }
 
 export function succeed() {
@@ -122,6 +138,10 @@ async function signIn(submitted) {
   element("user-id").value = element("performer-id").value = members.user_id;
 }
 
-element("start-session").addEventListener("click", () => exclusively(start));
-element("end-session").addEventListener("click", () => exclusively(end));
+for (const [name, action] of [["start-session", start], ["end-session", end]]) {
+  element(name).addEventListener("click", () => {
+    pressed();
+    exclusively(action);
+  });
+}
 element("sign-in")?.addEventListener("submit", (submitted) => exclusively(() => signIn(submitted)));

@@ -1,6 +1,6 @@
 // The gesture page: camera to canvas to `/ws/capture`, one bounded capture at a time.
 
-import { changed, credential, element, fail, header, onChange, session, show, succeed } from "./demo.js";
+import { changed, credential, element, fail, header, onChange, pressed, session, show, succeed } from "./demo.js";
 
 const FPS = 15;
 const LONGEST_S = 120;
@@ -35,6 +35,11 @@ function enter(next, seconds = 0) {
   show(element("capture-status"), next === "recording" ? `recording ${seconds}s` : next, moods[next] ?? "");
   element("elapsed").value = next === "recording" ? seconds : 0;
   changed();
+}
+
+/** What stands where the camera was. */
+function say(sentence) {
+  element("preview-empty").textContent = sentence;
 }
 
 function enable({ busy }) {
@@ -148,6 +153,7 @@ class Capture {
 
   async finish() {
     if (this.closing) return;
+    pressed();
     this.closing = true;
     this.mayStop = false;
     changed();
@@ -156,6 +162,7 @@ class Capture {
     await this.sending; // a picture on its way still belongs to the capture
     this.release();
     this.send({ event: "capture.close", timestamp_end: this.stamp(elapsed) });
+    say("The last frames are being turned into landmarks.");
     enter("processing");
   }
 
@@ -187,15 +194,19 @@ class Capture {
 
 async function capture() {
   if (!session.id || current) return;
+  pressed();
   element("record-id").value = "";
+  say("Waiting for the camera. The browser may ask you to allow it.");
   enter("requesting camera");
   try {
     current = new Capture(await openCamera());
-    const { hash } = await current.run();
+    const { hash, frames, dims } = await current.run();
     element("artifact-hash").value = hash;
+    say(`${frames} frames became ${frames} rows of ${dims} numbers. No picture was kept.`);
     enter("completed");
     succeed();
   } catch (error) {
+    say("Nothing of this capture was kept.");
     enter("aborted");
     if (error.code === "session_closed") session.id = "";
     if (error instanceof Ended) fail(error.message, error.detail);
