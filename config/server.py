@@ -16,7 +16,7 @@ from devices import reception
 from sessions_app import drain
 
 STILL_LISTENING_S = 2.0  # OPS-71: a balancer has this long to see /readyz say no
-WS_PING_S = 30.0  # DEV-5: interval, and patience for the pong
+WS_PING_S = 30.0  # DEV-5: interval, within which the pong has to come
 WS_MOST_BYTES = 1_048_576  # no route reads more; each has its own, smaller limit
 BACKLOG = 4096
 GC_THRESHOLDS = (50_000, 20, 100)  # with the start-up's objects frozen, full collections become rare pauses
@@ -65,7 +65,7 @@ def main() -> None:
         ws=SocketProtocol,
         ws_max_size=WS_MOST_BYTES,
         ws_ping_interval=WS_PING_S,
-        ws_ping_timeout=WS_PING_S,
+        ws_ping_timeout=None,  # the next ping is not sent before the last one was answered (websocket.py)
         ws_per_message_deflate=False,  # costs 35 KB and more for each connection
         backlog=BACKLOG,
         log_config=None,  # Django's logging is in place

@@ -1,13 +1,16 @@
 """uvicorn's WebSocket protocol, able to part from a client that has stopped reading (DEV-5, DEV-51), and smaller.
 
-An idle connection costs what stands around waiting: uvicorn's queue and events hold five deques of 600 bytes each. The
-two classes here do the same for the one reader and the few writers a socket has.
+An idle connection costs what stands around waiting. uvicorn's queue and events hold five deques of 600 bytes each:
+Inbox and Gate do the same for the one reader and the few writers a socket has. Its timers are the wheel's. What the
+handshake said is dropped once it has been answered.
 """
 
 import asyncio
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from sessions_app.sockets import wheel
 
 CLOSING_S = 10.0  # for the client's half of the closing handshake
 
@@ -72,12 +75,13 @@ class Gate:
 
 
 class SocketProtocol(WebSocketsSansIOProtocol):
-    """As its parent, but a close never waits for room in a buffer that nobody empties."""
+    """As its parent, but a close never waits for room in a buffer nobody empties, and it is the wheel that pings."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.queue: Any = Inbox()
         self.writable: Any = Gate()
+        self.due_at = 0
 
     async def send(self, message: Any) -> None:
         """ASGI's send. A close is written behind whatever the buffer holds, and the connection cut if that stays."""
@@ -86,13 +90,34 @@ class SocketProtocol(WebSocketsSansIOProtocol):
             self.writable.set()
         await super().send(message)
         if kind == "websocket.accept":
-            self.request: Any = None  # it has been answered
-            self.response: Any = None
+            self._forget_the_handshake()
         elif kind == "websocket.close" and self.close_timer is not None:
             self.close_timer.cancel()
             self.close_timer = self.loop.call_later(CLOSING_S, self.transport.abort)
+
+    def schedule_ping(self) -> None:
+        """Let the wheel look again in an interval."""
+        assert self.ping_interval is not None
+        wheel.here().watch(self, self.loop.time() + self.ping_interval)
+
+    def stop_keepalive(self) -> None:
+        """Nobody is pinged any more."""
+        super().stop_keepalive()
+        wheel.here().forget(self)
+
+    def check(self, now: float) -> None:
+        """The wheel's look: ping, or give up a client that has left the last ping unanswered (DEV-5)."""
+        if self.pending_ping_payload is None:
+            self.send_keepalive_ping()
+        else:
+            self.keepalive_timeout()
 
     def keepalive_timeout(self) -> None:
         """No pong in time: whatever is still buffered will never be taken."""
         super().keepalive_timeout()
         self.transport.abort()
+
+    def _forget_the_handshake(self) -> None:
+        self.request.headers.clear()  # the parser keeps the request
+        self.response.headers.clear()
+        self.scope.clear()  # type: ignore[attr-defined]  # the routed application has one of its own

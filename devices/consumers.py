@@ -51,7 +51,7 @@ async def device_socket(scope: Scope, receive: Receive, send: Send) -> None:
         return
     await send({"type": "websocket.accept", "subprotocol": echoed})
     talk = Socket(Connection(send, codec, ip=address), reception, _staff_cookie(scope))
-    scope["headers"].clear()  # the scope lives as long as the socket, and nobody reads it any more
+    scope.clear()  # which lives as long as the socket, and is read no more
     await talk.serve(receive)
 
 
@@ -78,6 +78,7 @@ class Socket:
                     await self._take(event)
                     self._one.is_busy = False
         finally:
+            self._here.wheel.forget(self._deadlines)
             await entry.leave(self._one, self._here, event)
 
     async def _take(self, event: Any) -> None:

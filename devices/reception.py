@@ -21,10 +21,9 @@ from sessions_app.fanout.feeds import Feed
 from sessions_app.fanout.hub import Hub
 from sessions_app.fanout.positions import Positions
 from sessions_app.protocol import Notice
-from sessions_app.sockets import connection
+from sessions_app.sockets import connection, wheel
 from sessions_app.sockets.connection import Connection
 from sessions_app.sockets.threads import cross
-from sessions_app.sockets.wheel import Wheel
 
 FINISH_WITHIN_S: Final = 10.0
 
@@ -36,7 +35,7 @@ class Reception:
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
-        self.wheel = Wheel()
+        self.wheel = wheel.here()
         self.positions = Positions()
         self.sockets: set[Connection] = set()  # all that are open
         self.unauthenticated: Counter[str] = Counter()  # by address
@@ -44,7 +43,6 @@ class Reception:
         hub.noticed.append(self._heed)
         hub.expect, hub.look = gaps.expect, gaps.look
         Upkeep(self).start()
-        self.wheel.start()
 
     def open(self, one: Connection) -> None:
         """A socket of nobody yet."""

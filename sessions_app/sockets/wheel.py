@@ -1,4 +1,7 @@
-"""One timer for all deadlines of a process: who is due in which second. A connection needs no timer of its own."""
+"""One timer for all deadlines of a process: who is due in which second. A connection needs no timer of its own.
+
+A slot is a set, so that what is looked at no more is let go of at once, and does not live on until its second comes.
+"""
 
 import asyncio
 from collections import defaultdict
@@ -13,7 +16,7 @@ log = structlog.get_logger(__name__)
 class Watched(Protocol):
     """What the wheel looks at when it is due."""
 
-    due_at: int  # the wheel's second at which the next look counts; earlier entries are stale
+    due_at: int  # the wheel's second of the next look; the wheel's own to change
 
     def check(self, now: float) -> float | None:
         """Do what is due at `now`, by the loop's clock; returns when to look again, None for never."""
@@ -23,38 +26,39 @@ class Wheel:
     """Slots of one second on the loop's clock; a deadline is met at most a second late."""
 
     def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._slots: defaultdict[int, list[Watched]] = defaultdict(list)
-        self._second = int(self._loop.time())
-        self._timer: asyncio.TimerHandle | None = None
+        self.loop = asyncio.get_running_loop()
+        self._slots: defaultdict[int, set[Watched]] = defaultdict(set)
+        self._second = int(self.loop.time())
 
     def start(self) -> None:
-        """Turn."""
-        self._timer = self._loop.call_at(self._second + 1, self._turn)
-
-    def stop(self) -> None:
-        """Stand still."""
-        if self._timer is not None:
-            self._timer.cancel()
+        """Turn, as long as the loop runs."""
+        self.loop.call_at(self._second + 1, self._turn)
 
     def watch(self, watched: Watched, at: float) -> None:
         """Look at `watched` at the loop's time `at`, and no more at the time it was to be looked at before."""
+        self.forget(watched)
         watched.due_at = max(int(at) + 1, self._second + 1)
-        self._slots[watched.due_at].append(watched)
+        self._slots[watched.due_at].add(watched)
+
+    def forget(self, watched: Watched) -> None:
+        """Look at `watched` no more."""
+        slot, watched.due_at = self._slots.get(watched.due_at), 0
+        if slot is not None:
+            slot.discard(watched)
 
     def every(self, seconds: float, act: Callable[[], None]) -> None:
         """Call `act` every so many seconds."""
         regular = _Regular(seconds, act)
-        self.watch(regular, self._loop.time() + seconds)
+        self.watch(regular, self.loop.time() + seconds)
 
     def _turn(self) -> None:
-        now = self._loop.time()
+        now = self.loop.time()
         while self._second < int(now):
             self._second += 1
             for watched in self._slots.pop(self._second, ()):
-                if watched.due_at == self._second:
+                if watched.due_at == self._second:  # none of those before it has moved it
                     self._look(watched, now)
-        self._timer = self._loop.call_at(self._second + 1, self._turn)
+        self.loop.call_at(self._second + 1, self._turn)
 
     def _look(self, watched: Watched, now: float) -> None:
         try:
@@ -78,3 +82,14 @@ class _Regular:
         """Do it, and again later."""
         self._act()
         return now + self._seconds
+
+
+def here() -> Wheel:
+    """The wheel of the running loop, set turning on first use."""
+    if not _turning or _turning[0].loop is not asyncio.get_running_loop():
+        _turning[:] = [Wheel()]
+        _turning[0].start()
+    return _turning[0]
+
+
+_turning: list[Wheel] = []

@@ -81,6 +81,36 @@ def test_watch_again(loop, wheel):
     assert len(often.looks) > 3
 
 
+def test_forget(loop, wheel):
+    """Nothing holds on to what is looked at no more."""
+    gone, moved = Watched(), Watched()
+    wheel.watch(gone, 101.2)
+    wheel.watch(moved, 101.2)
+    wheel.forget(gone)
+    wheel.forget(gone)
+    wheel.watch(moved, 103.2)
+
+    assert [one for slot in wheel._slots.values() for one in slot] == [moved]
+    loop.advance(10)
+    assert (gone.looks, moved.looks) == ([], [104])
+
+
+def test_forget_within_the_second(loop, wheel):
+    """What is looked at first may call off what is due with it."""
+
+    class Rival(Watched):
+        def check(self, now):
+            super().check(now)
+            wheel.forget(first if self is second else second)
+
+    first, second = Rival(), Rival()
+    wheel.watch(first, 101.2)
+    wheel.watch(second, 101.2)
+    loop.advance(5)
+
+    assert len(first.looks) + len(second.looks) == 1
+
+
 def test_every(loop, wheel):
     """At even intervals."""
     calls = []
