@@ -53,6 +53,9 @@ def main() -> None:
 
 
 def _durable(seconds: float, rounds: int) -> None:
+    from config import server
+
+    server.spare_the_collector()  # as the web process does
     with _server() as port:
         cases: dict[str, Callable[[], float]] = {
             "pgbench, one equal UPDATE": lambda: pgbench.run(IN_FLIGHT, seconds),

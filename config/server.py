@@ -76,10 +76,15 @@ def main() -> None:
     )
     config.load()
     _allow_open_files()
+    spare_the_collector()
+    Server(config).run()
+
+
+def spare_the_collector() -> None:
+    """What is loaded by now stays: the garbage collector need not look through it again and again."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
-    Server(config).run()
 
 
 def address(text: str) -> tuple[str, int]:
