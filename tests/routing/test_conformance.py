@@ -19,20 +19,27 @@ from routing.models import ChatMessage, Pod
 from sessions_app import redisdoor
 from tests.commands import run
 from tests.logs import events
-from tests.routing.world import QUICK, World, until
+from tests.routing.world import QUICK, WebThread, World, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.fixture(scope="module")
+def web() -> Iterator[WebThread]:
+    thread = WebThread()
+    yield thread
+    thread.stop()
+
+
 @pytest.fixture(params=["local", "kubernetes", pytest.param("cluster", marks=pytest.mark.cluster)])
-def world(request: Any, tmp_path: Path, settings: Any, monkeypatch: Any) -> Iterator[World]:
+def world(request: Any, tmp_path: Path, settings: Any, monkeypatch: Any, web: WebThread) -> Iterator[World]:
     """Baton with one worker."""
     for module, name, value in QUICK:
         monkeypatch.setattr(module, name, value)
     for limit in ("CREATE", "WAKE", "CHAT", "DELETE", "SLEEP", "READ"):
         setattr(settings, f"RATE_POD_{limit}", "")
     settings.POD_CHAT_TIMEOUT_S, settings.CHAT_WAIT_S = 5, 3
-    found = World(request.param, tmp_path, settings)
+    found = World(request.param, tmp_path, settings, web)
     found.start_worker()
     try:
         yield found

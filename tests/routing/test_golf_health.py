@@ -2,13 +2,11 @@
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 
@@ -16,9 +14,9 @@ from routing.golf import datasets, golf_health, hole_store
 from routing.golf.datasets import Registry
 from routing.golf.golf_services import PUTT_SOLVER
 from tests.clients import Api
-from tests.processes import WebProcess, free_port
+from tests.processes import RedisServer, WebProcess
 from tests.routing.courses import load, make_course
-from tests.routing.playing import Golfer, at, refused
+from tests.routing.playing import Golfer, at, refused, said
 
 pytestmark = pytest.mark.django_db
 NOBODY = "redis://:secret-password@127.0.0.1:1/0?health_check_interval=7331"
@@ -140,41 +138,12 @@ def test_an_invalid_green_is_a_broken_installation(api, monkeypatch, tmp_path):
     assert Golfer(api).start(3).status_code == 200
 
 
-@dataclass
-class OwnRedis:
-    """A Redis of the test's own, to be stopped and started again."""
-
-    port: int
-    process: "subprocess.Popen[bytes] | None" = None
-
-    @property
-    def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        binary = f"{django_settings.BASE_DIR}/.venv/bin/redis-server"
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]
-        self.process = subprocess.Popen([binary, *options], stdout=subprocess.DEVNULL)
-        with redis.Redis(port=self.port, retry_on_error=[redis.ConnectionError]) as client:
-            for _ in range(100):
-                try:
-                    client.ping()
-                    return
-                except redis.ConnectionError:
-                    time.sleep(0.05)
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(10)
-
-
 @pytest.fixture
-def own_redis() -> Iterator[OwnRedis]:
-    one = OwnRedis(free_port())
-    one.start()
-    yield one
-    one.stop()
+def own_redis(tmp_path: Path) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path)
+    yield server
+    server.kill()
+    server.client.close()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -182,7 +151,7 @@ def test_a_redis_that_dies_is_an_outage_and_nothing_else(golfer, settings, own_r
     """ADV-20, ADV-36: 503 with Retry-After, no memory instead; back again, the next request works."""
     settings.SESSION_STORE_BACKEND, settings.SESSION_STORE_REDIS_URL = "redis", own_redis.url
     golfer.start(2)
-    own_redis.stop()
+    own_redis.kill()
     for answer in (
         golfer.read(),
         golfer.ball(5),
@@ -233,8 +202,7 @@ def test_two_processes_move_one_ball(golfer, backend, settings, monkeypatch):
         monkeypatch.setattr(hole_store, "_chosen", None)
         with WebProcess(SESSION_STORE_BACKEND=backend) as other:
             for n, x_m in enumerate(part):
-                state = (golfer.ball(x_m).json() if n % 2 else _moved(other, golfer, x_m))["hole_state"]
-                reported.append((state["surface_state"], state["surface_confidence"]))
+                reported.append(said(golfer.ball(x_m) if n % 2 else _moved(other, golfer, x_m)))
             asked = {"session_id": golfer.session_id}
             there = other.post("/api/get_hole_advice", asked, **golfer.api.headers).json()
             assert there["hole_state"] == golfer.advice().json()["hole_state"]
@@ -249,9 +217,7 @@ def test_two_processes_move_one_ball(golfer, backend, settings, monkeypatch):
     ]
 
 
-def _moved(process: WebProcess, golfer: Golfer, x_m: float) -> dict[str, Any]:
+def _moved(process: WebProcess, golfer: Golfer, x_m: float) -> Any:
     """The ball of the golfer's hole moved through another process."""
     body = {"session_id": golfer.session_id, "ball_wgs84": at(3, x_m)}
-    answer = process.post("/api/session/set_ball_location", body, **golfer.api.headers)
-    assert answer.status_code == 200
-    return dict(answer.json())
+    return process.post("/api/session/set_ball_location", body, **golfer.api.headers)

@@ -8,6 +8,7 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -21,10 +22,9 @@ import pytest
 import redis
 from django.conf import settings
 
-from launcher import redis as embedded
 from routing.models import ChatMessage, Pod, Worker
 from tests.factories import make_token
-from tests.processes import WebProcess, free_port, same_stores
+from tests.processes import RedisServer, WebProcess, same_stores
 from tests.routing.standin_pod import StandInPods
 from tests.routing.world import WebThread, WorkerThread, until
 
@@ -38,11 +38,10 @@ Web = WebProcess | WebThread
 class WorkerProcess:
     """`manage.py run_pods`."""
 
-    def __init__(self, env: dict[str, str], *, fault: str = "") -> None:
+    def __init__(self, env: dict[str, str]) -> None:
         command = [sys.executable, "manage.py", "run_pods"]
-        whole = {**os.environ, **env, "BATON_FAULT": fault, "PYTHONUNBUFFERED": "1"}
         self.process = subprocess.Popen(
-            command, cwd=settings.BASE_DIR, env=whole, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command, cwd=settings.BASE_DIR, env={**os.environ, **env}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
 
     def kill(self) -> None:
@@ -78,9 +77,14 @@ class Stage:
         self.env = {**same_stores(), **shared, **dict.fromkeys(limits, "")}
         self.headers = {"Authorization": f"Bearer {make_token('u1')}"}
 
-    def web(self, fault: str = "") -> WebProcess:
+    def web(self) -> WebProcess:
         """A web process, not started."""
-        return WebProcess(**self.env, BATON_FAULT=fault)
+        return WebProcess(**self.env)
+
+    def dying(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """Workers or web processes, one after the other, each killed at its fault point."""
+        command = [sys.executable, "-m", "tests.routing.dying", *arguments]
+        return subprocess.Popen(command, cwd=settings.BASE_DIR, env={**os.environ, **self.env})
 
     def created(self, web: Web) -> str:
         """A session with a pod."""
@@ -111,8 +115,8 @@ def workers(stage: Stage) -> Iterator[Any]:
     """Start workers; whichever still runs at the end is killed."""
     started: list[WorkerProcess] = []
 
-    def start(fault: str = "", **env: str) -> WorkerProcess:
-        started.append(WorkerProcess({**stage.env, **env}, fault=fault))
+    def start() -> WorkerProcess:
+        started.append(WorkerProcess(stage.env))
         return started[-1]
 
     yield start
@@ -122,18 +126,13 @@ def workers(stage: Stage) -> Iterator[Any]:
 
 
 @pytest.fixture
-def own_redis(settings: Any, tmp_path: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def own_redis(settings: Any, tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis of the test's own, which all that works in this process uses."""
-    port = free_port()
-    (tmp_path / "redis").mkdir()
-    command = embedded.command(tmp_path / "redis", port)
-    server = subprocess.Popen(command.argv, cwd=command.cwd, stdout=subprocess.DEVNULL)
-    settings.REDIS_URL = f"redis://127.0.0.1:{port}/0"
-    with redis.Redis.from_url(settings.REDIS_URL) as client:
-        until(lambda: _answers(client))
+    server = RedisServer(tmp_path)
+    settings.REDIS_URL = server.url
     yield server
     server.kill()
-    server.wait()
+    server.client.close()
 
 
 @contextlib.contextmanager
@@ -146,12 +145,12 @@ def working() -> Iterator[None]:
         worker.stop()
 
 
-def test_worker_killed_at_each_step_loses_nothing(stage: Stage, web: WebThread, workers: Any) -> None:
+def test_worker_killed_at_each_step_loses_nothing(stage: Stage, web: WebThread) -> None:
     """POD-34, POD-35, POD-50: after its claim, after the pod's answer, after the commit of the outcome."""
     session_id = stage.created(web)
     accepted = stage.chat(web, session_id, "Hello", "k1").json()
-    for point in ("chat.claimed", "chat.before_settle", "chat.settled"):
-        assert workers(point).gone() == -signal.SIGKILL
+    with stage.dying("worker", "chat.claimed", "chat.before_settle", "chat.settled") as dying:
+        assert dying.wait(PATIENCE_S) == 0
     assert ChatMessage.objects.get().status == "answered"
     with working():
         assert stage.chat(web, session_id, "again", "k2").status_code in (200, 202)
@@ -199,10 +198,15 @@ def test_worker_stopped_gives_everything_back(stage: Stage, web: WebThread, work
 def test_web_killed_around_the_commit_accepts_once(stage: Stage, web: WebThread) -> None:
     """POD-18, POD-20: killed before the commit nothing is there; after it the key finds the message, called once."""
     session_id = stage.created(web)
-    for point, rows in (("chat.before_commit", 0), ("chat.committed", 1)):
-        with stage.web(point) as killed, pytest.raises(httpx.TransportError):
-            stage.chat(killed, session_id, "Hello", "k1")
-        assert ChatMessage.objects.count() == rows
+    killed = stage.web()
+    stage.env["SERVER_ADDR"] = killed.env["SERVER_ADDR"]
+    with stage.dying("web", "chat.before_commit", "chat.committed") as dying:
+        for rows in (0, 1):
+            until(lambda: _listens(killed.port), within_s=PATIENCE_S)
+            with pytest.raises(httpx.TransportError):
+                stage.chat(killed, session_id, "Hello", "k1")
+            assert ChatMessage.objects.count() == rows
+        assert dying.wait(PATIENCE_S) == 0
     with working():
         replayed = stage.chat(web, session_id, "Hello", "k1")
         until(lambda: ChatMessage.objects.get().status == "answered", within_s=PATIENCE_S)
@@ -210,7 +214,7 @@ def test_web_killed_around_the_commit_accepts_once(stage: Stage, web: WebThread)
     assert [call["body"]["message_id"] for call in stage.pods.calls(session_id)] == [replayed.json()["message_id"]]
 
 
-def test_redis_killed_loses_nothing(stage: Stage, web: WebThread, own_redis: "subprocess.Popen[bytes]") -> None:
+def test_redis_killed_loses_nothing(stage: Stage, web: WebThread, own_redis: RedisServer) -> None:
     """POD-9, POD-34, POD-76 row 11: what was accepted is answered without Redis; then 503, and 200 for what is read."""
     with working():
         session_id = stage.created(web)
@@ -282,8 +286,7 @@ class Storm:
             client.flushdb()
 
 
-def _answers(client: Any) -> bool:
-    try:
-        return bool(client.ping())
-    except redis.RedisError:
-        return False
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False

@@ -48,15 +48,14 @@ QUICK: tuple[tuple[Any, str, Any], ...] = (
 class World:
     """Everything of one test; `http` speaks as the person u1."""
 
-    def __init__(self, driver: str, directory: Path, settings: Any) -> None:
+    def __init__(self, driver: str, directory: Path, settings: Any, web: "WebThread") -> None:
         self.driver = driver
         self.pods = StandInPods(directory / "control")
         self.kube: Kube | RealCluster | None = None
         self._worker: WorkerThread | None = None
-        self._web = WebThread()
         self._pod_server: ThreadingHTTPServer | None = None
         headers = {"Authorization": f"Bearer {make_token('u1')}"}
-        self.http = httpx.Client(base_url=self._web.url, headers=headers, timeout=30)
+        self.http = httpx.Client(base_url=web.url, headers=headers, timeout=30)
         if driver != "local":
             self._make_cluster(directory, settings)
         else:
@@ -89,7 +88,6 @@ class World:
         """End everything."""
         self.stop_worker()
         self.http.close()
-        self._web.stop()
         if self._pod_server is not None:
             self._pod_server.shutdown()
             self._pod_server.server_close()
