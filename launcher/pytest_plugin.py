@@ -14,9 +14,8 @@ from django.conf import settings
 
 if "BATON_TEST_SERVERS" not in os.environ:
     raise pytest.UsageError("Start the tests with ./test: it brings PostgreSQL and Redis.")
-if worker := os.environ.get("PYTEST_XDIST_WORKER"):
-    if "BATON_TEST_REDIS" in os.environ:
-        os.environ["REDIS_URL"] = os.environ["BATON_TEST_REDIS"].split()[int(worker.removeprefix("gw"))]
+if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and "BATON_TEST_REDIS" in os.environ:
+    os.environ["REDIS_URL"] = os.environ["BATON_TEST_REDIS"].split()[int(worker.removeprefix("gw"))]
 
 
 def pytest_configure(config: pytest.Config) -> None:

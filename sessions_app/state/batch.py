@@ -26,7 +26,7 @@ from sessions_app.state.held import Held, Moment
 from sessions_app.state.idempotency import Memory
 from sessions_app.state.operations import Operation, Outcome
 from sessions_app.state.versions import Version
-from sessions_app.state.writes import Replace, Resolve
+from sessions_app.state.writes import DirectWrite, Replace, Resolve
 
 
 class Batch:
@@ -50,7 +50,11 @@ class Batch:
         held = _writable(held, operation, self._now.at)
         if operation.precondition is not preconditions.NONE:
             operation.precondition.check(held.etag)
-        outcome = _resolve(held, operation, self._now) or _write(held, operation, self._now)
+        write = operation.write
+        if isinstance(write, Resolve):
+            outcome = _resolve(held, operation, write, self._now)
+        else:
+            outcome = _write(held, operation, write, self._now)
         try:
             self._accept(held, outcome)
         except IntegrityError:
@@ -137,11 +141,8 @@ def _writable(held: Held, operation: Operation, at: dt.datetime) -> Held:
     return held.anew()
 
 
-def _resolve(held: Held, operation: Operation, now: Moment) -> Outcome | None:
-    """The outcome of a resolution; None for any other write."""
-    write = operation.write
-    if not isinstance(write, Resolve):
-        return None
+def _resolve(held: Held, operation: Operation, write: Resolve, now: Moment) -> Outcome:
+    """The outcome of a resolution."""
     base = held.document_at(write.seen_version) if write.seen_version else None
     result, resolution = write.resolve(held.document, base)
     changes = result.checksum != held.document.checksum
@@ -151,20 +152,18 @@ def _resolve(held: Held, operation: Operation, now: Moment) -> Outcome | None:
     )
 
 
-def _write(held: Held, operation: Operation, now: Moment) -> Outcome:
-    """The outcome of any write but a resolution. Raises VersionConflict, and what the write's own change() raises."""
-    write = operation.write
+def _write(held: Held, operation: Operation, write: DirectWrite, now: Moment) -> Outcome:
+    """The outcome of any other write. Raises VersionConflict, and what the write's own change() raises."""
     if not write.fits(held.version):
         if held.state and isinstance(write, Replace) and write.restates(held.version, held.document.checksum):
             return Outcome(operation=operation, snapshot=held.snapshot)
-        raise _conflict(held, operation)
+        raise _conflict(held, write)
     version = held.append(operation, write.change(held.document), now)
     return Outcome(operation=operation, snapshot=held.snapshot, version=version)
 
 
-def _conflict(held: Held, operation: Operation) -> VersionConflict:
+def _conflict(held: Held, write: DirectWrite) -> VersionConflict:
     """The difference between the version that was met and the one the client had in mind (STA-33)."""
-    write = operation.write
     base = None if write.base_version is None else held.document_at(write.base_version)
     try:
         if base is None:

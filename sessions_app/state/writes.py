@@ -1,6 +1,7 @@
 """The ways to write a state, as values that both doors make (STA-21, STA-31, STA-35, STA-48, DEV-36). Pure."""
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,8 +14,8 @@ from sessions_app.state.merge import Resolution
 from sessions_app.state.patches import Change
 
 
-class Write:
-    """What every write can say of itself; a plain one meets whatever is current."""
+class _AnyWrite:
+    """What every write can say of itself."""
 
     source: ClassVar[str]
     revives: ClassVar[bool] = False  # whether it starts an expired state anew (STA-60, STA-61)
@@ -35,9 +36,13 @@ class Write:
         """Whether the write may follow version `current`."""
         return self.client_version is None or self.client_version == current
 
+
+class DirectWrite(_AnyWrite, ABC):
+    """A write whose effect follows from the current state alone; a plain one meets whatever is current."""
+
+    @abstractmethod
     def change(self, current: Document) -> Change:
         """Its effect on the current state. Raises a DomainError about patch, value or size."""
-        raise NotImplementedError
 
     def touched(self, current: Document) -> set[str]:
         """The root keys it would set or remove."""
@@ -51,7 +56,7 @@ class Write:
 
 
 @dataclass(frozen=True)
-class Replace(Write):
+class Replace(DirectWrite):
     """The whole state anew; `version` is the one it is meant to become (STA-21)."""
 
     source = "snapshot"
@@ -92,7 +97,7 @@ class Replace(Write):
 
 
 @dataclass(frozen=True)
-class Update(Write):
+class Update(DirectWrite):
     """Some keys set, some removed (STA-31)."""
 
     source = "incremental"
@@ -115,7 +120,7 @@ class Update(Write):
 
 
 @dataclass(frozen=True)
-class MergePatch(Write):
+class MergePatch(DirectWrite):
     """RFC 7396 (STA-49)."""
 
     source = "patch"
@@ -127,7 +132,7 @@ class MergePatch(Write):
 
 
 @dataclass(frozen=True)
-class JsonPatch(Write):
+class JsonPatch(DirectWrite):
     """RFC 6902 (STA-50)."""
 
     source = "patch"
@@ -139,7 +144,7 @@ class JsonPatch(Write):
 
 
 @dataclass(frozen=True)
-class KeyWrite(Write):
+class KeyWrite(DirectWrite):
     """SET, DELETE or MERGE of one key over the socket (DEV-36)."""
 
     source = "ws"
@@ -170,7 +175,7 @@ class KeyWrite(Write):
 
 
 @dataclass(frozen=True)
-class Resolve(Write):
+class Resolve(_AnyWrite):
     """The client's whole state against the server's, by one of the strategies (STA-36)."""
 
     source = "resolve"
@@ -200,3 +205,6 @@ class Resolve(Write):
             deleted_keys=self.deleted_keys,
         )
         return document(resolution.result), resolution
+
+
+Write = DirectWrite | Resolve
