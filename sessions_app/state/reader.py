@@ -12,7 +12,7 @@ import structlog
 from django.db import connection as django_connection
 
 from sessions_app.errors import DatabaseUnavailable
-from sessions_app.state import columns, statestore
+from sessions_app.state import columns, statements, statestore
 from sessions_app.state.statestore import Found
 
 MOST_PER_QUERY: Final = 64
@@ -81,7 +81,7 @@ class _Reader:
             self._connection = await psycopg.AsyncConnection.connect(**_parameters(), autocommit=True)
             self._connection.prepare_threshold = 0
             columns.register(self._connection)
-        cursor = await self._connection.execute(statestore.READ, [columns.texts(session_ids)], binary=True)
+        cursor = await self._connection.execute(statements.READ, [columns.texts(session_ids)], binary=True)
         return {row[0]: statestore.found(row) for row in await cursor.fetchall()}
 
     async def _close(self) -> None:

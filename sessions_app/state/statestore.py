@@ -1,6 +1,6 @@
 """Door to the rows of states (STA-62): a batch is locked, read and written by one statement each.
 
-Plain SQL: the ORM has no words for locking, reading and writing many rows by arrays.
+The SQL is in statements.py.
 """
 
 import datetime as dt
@@ -12,76 +12,12 @@ import orjson
 import psycopg
 from django.db import connection
 
-from sessions_app.state import columns
+from sessions_app.state import columns, statements
 from sessions_app.state.columns import Column, bigints, blobs, texts, timestamps
 from sessions_app.state.versions import Snapshot, Version, oldest_kept, unpacked
 
 if TYPE_CHECKING:
     from sessions_app.state.held import Held, Moment
-
-# One order of locks in every process: by session id.
-_LOCK = """
-SELECT session_id, user_id, status, last_activity_at FROM sessions_app_session
-WHERE session_id = ANY(%s) ORDER BY session_id FOR NO KEY UPDATE"""
-
-# A statement of its own, because it has to see what those committed who held the locks before us. A state whose
-# checksum the process knows already is not sent again.
-_LOAD = """
-SELECT s.session_id, s.epoch::text, s.version, s.checksum, s.device_id, s.app_version, s.created_at, s.updated_at,
-       s.expires_at, s.size_bytes, length(s.data), CASE WHEN s.checksum = known.checksum THEN NULL ELSE s.data END
-FROM unnest(%s, %s) AS known(session_id, checksum)
-JOIN sessions_app_state s ON s.session_id = known.session_id"""
-
-# The one question of all readers.
-READ = """
-SELECT p.session_id, p.user_id, s.epoch::text, s.version, s.checksum, s.device_id, s.app_version, s.created_at,
-       s.updated_at, s.expires_at, s.size_bytes, length(s.data), s.data
-FROM sessions_app_session p LEFT JOIN sessions_app_state s USING (session_id)
-WHERE p.session_id = ANY(%s)"""
-
-_BY_OP = """
-SELECT session_id, epoch::text, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
-       deleted_keys, previous, checksum, size_bytes, created_at
-FROM sessions_app_stateversion
-WHERE (session_id, device_id, op_id) IN (SELECT * FROM unnest(%s, %s, %s))"""
-
-# One set of rows for both: each is a version for the log; those with `data` are the newest of their session and change
-# its state as well. All that a batch writes has one time.
-_WRITE = """
-WITH made AS (
-    SELECT * FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) AS made(
-        session_id, epoch, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
-        deleted_keys, previous, checksum, size_bytes, data, begun_at)
-), logged AS (
-    INSERT INTO sessions_app_stateversion (
-        session_id, epoch, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
-        deleted_keys, previous, checksum, size_bytes, created_at)
-    SELECT session_id, epoch::uuid, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
-           convert_from(deleted_keys, 'UTF8')::jsonb, previous, checksum, size_bytes, %s
-    FROM made
-)
-UPDATE sessions_app_state s
-SET epoch = made.epoch::uuid, version = made.version, data = made.data, size_bytes = made.size_bytes,
-    checksum = made.checksum, device_id = made.device_id, app_version = made.app_version, created_at = made.begun_at,
-    updated_at = %s, expires_at = %s, expires_on = %s
-FROM made
-WHERE s.session_id = made.session_id AND made.data IS NOT NULL"""
-
-_INSERT = """
-INSERT INTO sessions_app_state (
-    session_id, epoch, version, data, size_bytes, checksum, device_id, app_version, created_at, updated_at, expires_at,
-    expires_on)
-SELECT session_id, epoch::uuid, version, data, size_bytes, checksum, device_id, app_version, begun_at, %s, %s, %s
-FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s) AS made(
-    session_id, epoch, version, data, size_bytes, checksum, device_id, app_version, begun_at)"""
-
-# What an earlier epoch left behind, and versions older than the history that is kept.
-_FORGET = """
-DELETE FROM sessions_app_stateversion l
-USING unnest(%s, %s, %s) AS v(session_id, epoch, oldest)
-WHERE l.session_id = v.session_id AND (l.epoch <> v.epoch::uuid OR l.version < v.oldest)"""
-
-_TOUCH = "UPDATE sessions_app_session SET last_activity_at = %s WHERE session_id = ANY(%s)"
 
 FORGET_EVERY: Final = 64  # versions; history is longer than promised by less than this many rows
 
@@ -135,15 +71,15 @@ def lock(session_ids: Sequence[str], checksums: Sequence[str | None]) -> tuple[l
     `checksums` are what the process holds for each session, None for nothing.
     """
     names = texts(session_ids)
-    locked = _rows(_LOCK, [names])
+    locked = _rows(statements.LOCK, [names])
     return [LockedSession._make(row) for row in locked], [
-        LoadedState._make(row) for row in _rows(_LOAD, [names, texts(checksums)])
+        LoadedState._make(row) for row in _rows(statements.LOAD, [names, texts(checksums)])
     ]
 
 
 def read(session_id: str) -> "Found | None":
     """The session and its state as last committed, without a lock; None if there is no such session."""
-    rows = _rows(READ, [texts([session_id])])
+    rows = _rows(statements.READ, [texts([session_id])])
     return found(rows[0]) if rows else None
 
 
@@ -155,7 +91,7 @@ class Found(NamedTuple):
 
 
 def found(row: Sequence[Any]) -> Found:
-    """What a row of READ says."""
+    """What a row of `statements.READ` says."""
     session_id, user_id, epoch, *rest = row
     if epoch is None:
         return Found(user_id, None)
@@ -165,7 +101,7 @@ def found(row: Sequence[Any]) -> Found:
 
 def versions_by_op(ops: Sequence[tuple[str, str, str]]) -> list[Version]:
     """The versions that (session, device, op_id) have made."""
-    return [Version._make(row) for row in _rows(_BY_OP, [texts(column) for column in zip(*ops, strict=True)])]
+    return [Version._make(row) for row in _rows(statements.BY_OP, [texts(column) for column in zip(*ops, strict=True)])]
 
 
 def write(changed: Sequence["Held"], now: "Moment", *, touched: Sequence[str]) -> None:
@@ -173,13 +109,13 @@ def write(changed: Sequence["Held"], now: "Moment", *, touched: Sequence[str]) -
     inserted = [held for held in changed if not held.is_stored]
     forgetting = [held for held in changed if held.made[0].version == 1 or _crosses(held.made)]
     times = [*now, now.expires_at.date()]
-    _run(_WRITE, [*_made(changed), now.at, *times])
+    _run(statements.WRITE, [*_made(changed), now.at, *times])
     if inserted:
-        _run(_INSERT, [*times, *_states(inserted)])
+        _run(statements.INSERT, [*times, *_states(inserted)])
     if forgetting:
-        _run(_FORGET, _kept(forgetting))
+        _run(statements.FORGET, _kept(forgetting))
     if touched:
-        _run(_TOUCH, [now.at, texts(touched)])
+        _run(statements.TOUCH, [now.at, texts(touched)])
 
 
 def _crosses(made: Sequence[Version]) -> bool:

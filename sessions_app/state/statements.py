@@ -1,0 +1,68 @@
+"""The SQL of statestore.py, one statement for a whole batch: arrays go in, and `unnest` makes rows of them.
+
+Plain SQL, because the ORM has no words for locking, reading and writing many rows by arrays.
+"""
+
+# One order of locks in every process: by session id.
+LOCK = """
+SELECT session_id, user_id, status, last_activity_at FROM sessions_app_session
+WHERE session_id = ANY(%s) ORDER BY session_id FOR NO KEY UPDATE"""
+
+# A statement of its own, because it has to see what those committed who held the locks before us. A state whose
+# checksum the process knows already is not sent again.
+LOAD = """
+SELECT s.session_id, s.epoch::text, s.version, s.checksum, s.device_id, s.app_version, s.created_at, s.updated_at,
+       s.expires_at, s.size_bytes, length(s.data), CASE WHEN s.checksum = known.checksum THEN NULL ELSE s.data END
+FROM unnest(%s, %s) AS known(session_id, checksum)
+JOIN sessions_app_state s ON s.session_id = known.session_id"""
+
+# The one question of all readers.
+READ = """
+SELECT p.session_id, p.user_id, s.epoch::text, s.version, s.checksum, s.device_id, s.app_version, s.created_at,
+       s.updated_at, s.expires_at, s.size_bytes, length(s.data), s.data
+FROM sessions_app_session p LEFT JOIN sessions_app_state s USING (session_id)
+WHERE p.session_id = ANY(%s)"""
+
+BY_OP = """
+SELECT session_id, epoch::text, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
+       deleted_keys, previous, checksum, size_bytes, created_at
+FROM sessions_app_stateversion
+WHERE (session_id, device_id, op_id) IN (SELECT * FROM unnest(%s, %s, %s))"""
+
+# One set of rows for both: each is a version for the log; those with `data` are the newest of their session and change
+# its state as well. All that a batch writes has one time.
+WRITE = """
+WITH made AS (
+    SELECT * FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) AS made(
+        session_id, epoch, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
+        deleted_keys, previous, checksum, size_bytes, data, begun_at)
+), logged AS (
+    INSERT INTO sessions_app_stateversion (
+        session_id, epoch, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
+        deleted_keys, previous, checksum, size_bytes, created_at)
+    SELECT session_id, epoch::uuid, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
+           convert_from(deleted_keys, 'UTF8')::jsonb, previous, checksum, size_bytes, %s
+    FROM made
+)
+UPDATE sessions_app_state s
+SET epoch = made.epoch::uuid, version = made.version, data = made.data, size_bytes = made.size_bytes,
+    checksum = made.checksum, device_id = made.device_id, app_version = made.app_version, created_at = made.begun_at,
+    updated_at = %s, expires_at = %s, expires_on = %s
+FROM made
+WHERE s.session_id = made.session_id AND made.data IS NOT NULL"""
+
+INSERT = """
+INSERT INTO sessions_app_state (
+    session_id, epoch, version, data, size_bytes, checksum, device_id, app_version, created_at, updated_at, expires_at,
+    expires_on)
+SELECT session_id, epoch::uuid, version, data, size_bytes, checksum, device_id, app_version, begun_at, %s, %s, %s
+FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s) AS made(
+    session_id, epoch, version, data, size_bytes, checksum, device_id, app_version, begun_at)"""
+
+# What an earlier epoch left behind, and versions older than the history that is kept.
+FORGET = """
+DELETE FROM sessions_app_stateversion l
+USING unnest(%s, %s, %s) AS v(session_id, epoch, oldest)
+WHERE l.session_id = v.session_id AND (l.epoch <> v.epoch::uuid OR l.version < v.oldest)"""
+
+TOUCH = "UPDATE sessions_app_session SET last_activity_at = %s WHERE session_id = ANY(%s)"
