@@ -13,18 +13,18 @@ from urllib.parse import urlsplit
 import httpx2
 import structlog
 from django.conf import settings
+from lightkube import Client
 from lightkube.generic_resource import create_namespaced_resource
 from lightkube.types import CascadeType, PatchType
 
 from routing import manifests
-from routing.errors import ClusterRejected
+from routing.errors import ClusterRejected, ClusterUnavailable
 from routing.manifests import Installation, Manifest
-from routing.pod.cluster_api import client, translated
+from routing.pod.cluster_api import CONFLICT_TRIES, client, translated
 from sessions_app import clock
 from sessions_app.errors import DomainError
 
 CREATOR, APPLIER = "baton-init", "baton"  # field managers (POD-60)
-CONFLICT_TRIES = 3  # POD-66
 PAGE = 500
 
 Deployment: Any = create_namespaced_resource("apps", "v1", "Deployment", "deployments")
@@ -122,12 +122,8 @@ def discard(session_id: str) -> None:
 def look(session_id: str) -> Seen | None:
     """One Deployment, within 2 s; None if there is none. Raises the Cluster errors."""
     with translated("look", session_id):
-        try:
-            return _seen(client(quick=True).get(Deployment, manifests.name_of(session_id)))
-        except httpx2.HTTPStatusError as error:
-            if error.response.status_code == 404:
-                return None
-            raise
+        found = _deployment(client(quick=True), session_id)
+    return None if found is None else _seen(found)
 
 
 def deployments(session_ids: Sequence[str] | None = None) -> list[Seen]:
@@ -180,17 +176,34 @@ def installation() -> Installation:
 def _post_deployment(session_id: str, user_id: str) -> tuple[bool, str]:
     """Whether the Deployment was made here, and its uid."""
     manifest = manifests.deployment(session_id, user_id, at=installation(), replicas=0)
+    for _ in range(CONFLICT_TRIES):
+        try:
+            made = client().create(Deployment.from_dict(manifest), field_manager=CREATOR)
+            return True, str(made["metadata"]["uid"])
+        except httpx2.HTTPStatusError as error:
+            if error.response.status_code != 409:
+                raise
+        if (found := _deployment(client(), session_id)) is not None:
+            return False, _uid_of_ours(found, session_id)
+    raise ClusterUnavailable  # neither there nor to be made: it was just deleted, or a quota is being counted
+
+
+def _deployment(api: Client, session_id: str) -> Any:
+    """The session's Deployment, or None."""
     try:
-        made = client().create(Deployment.from_dict(manifest), field_manager=CREATOR)
-        return True, str(made["metadata"]["uid"])
+        return api.get(Deployment, manifests.name_of(session_id))
     except httpx2.HTTPStatusError as error:
-        if error.response.status_code != 409:
-            raise
-    found = client().get(Deployment, manifests.name_of(session_id))
-    if found["metadata"].get("labels", {}).get(manifests.SESSION_LABEL) != session_id:
+        if error.response.status_code == 404:
+            return None
+        raise
+
+
+def _uid_of_ours(deployment: Any, session_id: str) -> str:
+    """Raises ClusterRejected for a Deployment that is not the session's."""
+    if deployment["metadata"].get("labels", {}).get(manifests.SESSION_LABEL) != session_id:
         log.error("cluster.name_taken", session_id=session_id)
         raise ClusterRejected
-    return False, str(found["metadata"]["uid"])
+    return str(deployment["metadata"]["uid"])
 
 
 def _apply_all(session_id: str, user_id: str, owner_uid: str) -> None:
@@ -201,16 +214,8 @@ def _apply_all(session_id: str, user_id: str, owner_uid: str) -> None:
 
 
 def _apply(kind: Any, manifest: Manifest) -> None:
-    """Server-side apply; a conflict that `force` does not settle is tried again (POD-66)."""
-    for _ in range(CONFLICT_TRIES):
-        try:
-            client().apply(kind.from_dict(manifest), field_manager=APPLIER, force=True)
-            return
-        except httpx2.HTTPStatusError as error:
-            if error.response.status_code != 409:
-                raise
-            conflict = error
-    raise conflict
+    """Server-side apply."""
+    client().apply(kind.from_dict(manifest), field_manager=APPLIER, force=True)
 
 
 def _seen(deployment: Any) -> Seen:

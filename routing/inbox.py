@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from django.conf import settings
 
-from sessions_app import ids, redisdoor
+from sessions_app import redisdoor
 
 WORK = "baton:pods:work"  # a session with work for a worker
 FOR_CHAT = " chat"  # behind the session: there is a message and nothing else
@@ -133,14 +133,17 @@ def forget(session_id: str) -> None:
 
 
 def sessions_with_lists() -> set[str]:
-    """The sessions that have a key here, whoever made it. Raises RedisUnavailable."""
+    """The sessions that have a key here, and what else stands where their ids should (POD-71).
+
+    Raises RedisUnavailable.
+    """
     found: set[str] = set()
     cursor = None
     while cursor != 0:
         cursor, keys = redisdoor.call("scan", cursor or 0, match="baton:*:*", count=_SCAN_COUNT)
         found.update(key.decode("utf-8", "replace") for key in keys)
     names = {key.removeprefix(prefix) for key in found for prefix in (_QUEUE, _IN_FLIGHT) if key.startswith(prefix)}
-    return {name for name in names if ids.is_session_id(name)}
+    return {name for name in names if name.isascii() and name.isprintable()}
 
 
 def ring(session_id: str, *, for_chat: bool = False) -> None:

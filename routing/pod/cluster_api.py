@@ -18,6 +18,7 @@ from lightkube.types import PatchType
 from routing.errors import ClusterForbidden, ClusterFull, ClusterRejected, ClusterUnavailable
 from sessions_app.errors import DomainError
 
+CONFLICT_TRIES = 3  # POD-66
 CONNECT_S, ANSWER_S = 3.0, 7.0  # POD-64: 10 s in all
 QUICK_CONNECT_S, QUICK_ANSWER_S = 1.0, 1.0  # POD-24: 2 s in all
 
@@ -68,32 +69,36 @@ def _problem(response: Any) -> DomainError:
 
 
 class _Strict(httpx2.HTTPTransport):
-    """Has every write checked to the letter (POD-59), and tries again once what may be repeated (POD-64)."""
+    """Has every write checked to the letter (POD-59), and tries again what may be repeated (POD-64, POD-66)."""
 
     def __init__(self, *, retries: int, **options: Any) -> None:
         super().__init__(**options)
-        self._tries = 1 + retries
+        self._retries = retries
 
     def handle_request(self, request: Any) -> Any:
-        """One request, and perhaps its repetition."""
+        """One request, and perhaps its repetitions."""
         if request.method in ("POST", "PATCH"):
             request.url = request.url.copy_merge_params({"fieldValidation": "Strict"})
         applies = request.headers.get("Content-Type") == PatchType.APPLY.value
-        tries = self._tries if request.method in ("GET", "DELETE") or applies else 1
+        retries = self._retries if request.method in ("GET", "DELETE") or applies else 0
+        conflicts = 0 if request.method == "POST" else CONFLICT_TRIES - 1  # a POST's may say that it is there already
         while True:
-            tries -= 1
             try:
                 response = super().handle_request(request)
             except (httpx2.ConnectError, httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError):
-                if not tries:
+                if not retries:
                     raise
+                retries -= 1
                 continue
-            if tries and response.status_code in (429, 503):
-                response.close()
-                continue
-            if warning := response.headers.get("Warning"):
-                log.warning("cluster.warned", path=request.url.path, warning=warning)
-            return response
+            if retries and response.status_code in (429, 503):
+                retries -= 1
+            elif conflicts and response.status_code == 409:
+                conflicts -= 1
+            else:
+                if warning := response.headers.get("Warning"):
+                    log.warning("cluster.warned", path=request.url.path, warning=warning)
+                return response
+            response.close()
 
 
 def _config() -> SingleConfig:

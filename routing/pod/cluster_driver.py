@@ -24,10 +24,6 @@ def wake(pod: Pod) -> bool:
     return workers.is_any_alive()
 
 
-def sleep(pod: Pod) -> None:
-    """The worker that tends the pod takes its replica away: from here it might overtake a later wake."""
-
-
 def remove(pod: Pod) -> bool:
     """Delete the pod's objects; the cluster ends what runs."""
     cluster.delete(pod.session_id)

@@ -37,9 +37,6 @@ class Driver(Protocol):
     def wake(self, pod: "Pod") -> bool:
         """Carry out a wake that is committed, if this process can; whether the backend can be reached now."""
 
-    def sleep(self, pod: "Pod") -> None:
-        """Carry out a sleep that is committed, if this process can."""
-
     def remove(self, pod: "Pod") -> bool:
         """Take down what runs the pod; whether it is gone. Raises the Cluster errors."""
 

@@ -24,10 +24,6 @@ def wake(pod: Pod) -> bool:
     return workers.is_any_alive()
 
 
-def sleep(pod: Pod) -> None:
-    """The workers were rung with the commit."""
-
-
 def remove(pod: Pod) -> bool:
     """Whether the process is gone, and what it left on disk with it; a worker that still has it is asked to stop it."""
     worker = Pod.objects.select_related("worker").get(pk=pod.pk).worker

@@ -29,7 +29,7 @@ class AnySurrogates(StrictJsonParser):
 class Held(Response):
     """An answer that may get better within `within_s`: `again(is_last)` looks anew and is None while it has not.
 
-    Served by Django alone it is the answer of this moment; routing/golf/held.py waits, without a thread.
+    Served by Django alone it is the answer of this moment; routing/pod/held.py waits, without a thread.
     """
 
     within_s = 0.0

@@ -104,9 +104,8 @@ def retention(dry_run: bool = False) -> Iterator[Act]:
 
 def dead_workers(dry_run: bool = False) -> Iterator[Act]:
     """Take from workers that have died what they tended, processes included (POD-50)."""
-    if not dry_run:
-        for session_id in workers.bury_dead():
-            yield Act("remove", session_id, "worker_died")
+    for session_id in workers.bury_dead(dry_run=dry_run):
+        yield Act("remove", session_id, "worker_died")
 
 
 def stray_keys(dry_run: bool = False) -> Iterator[Act]:

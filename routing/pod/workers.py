@@ -47,18 +47,22 @@ def is_dead(worker: Worker) -> bool:
     return worker.machine == processes.machine() and not processes.is_same(worker.pid, worker.pid_start)
 
 
-def bury_dead() -> list[str]:
+def bury_dead(*, dry_run: bool = False) -> list[str]:
     """Take every dead worker's pods from it and forget it; the sessions that were taken (POD-50)."""
-    freed = []
+    freed: list[str] = []
     for worker in Worker.objects.all():
         if is_dead(worker) and not _is_this_process(worker):
-            freed += [hand_back(pod_id) for pod_id in worker.pods.values_list("pk", flat=True)]
-            worker.delete()
+            tended = list(worker.pods.values_list("pk", "session_id"))
+            freed += [session_id for _, session_id in tended]
+            if not dry_run:
+                for pod_id, _ in tended:
+                    hand_back(pod_id)
+                worker.delete()
     return freed
 
 
-def hand_back(pod_id: int, *, orderly: bool = False) -> str:
-    """Take a pod from a worker that has stopped; its session. A process of it is killed, its session wakes or sleeps.
+def hand_back(pod_id: int, *, orderly: bool = False) -> None:
+    """Take a pod from a worker that has stopped. A process of it is killed, its session wakes or sleeps.
 
     Its message is free where nobody can be at work on it: the process is gone, or the worker says so (`orderly`).
     Otherwise the lease has to run out.
@@ -73,7 +77,6 @@ def hand_back(pod_id: int, *, orderly: bool = False) -> str:
             _rest(pod)
             pod_moves.change(pod, pid=None, pid_start=None, port=None, backend_since=None)
         pod_moves.change(pod, worker=None)
-    return pod.session_id
 
 
 def _is_this_process(worker: Worker) -> bool:

@@ -9,7 +9,7 @@ import pytest
 from routing import cluster, manifests
 from routing.errors import ClusterForbidden, ClusterFull, ClusterRejected, ClusterUnavailable
 from routing.models import Pod
-from routing.pod import cluster_api, cluster_driver, cluster_reaper, pod_health
+from routing.pod import cluster_api, cluster_reaper, pod_health
 from sessions_app import clock
 from sessions_app.errors import DomainError
 from sessions_app.models import Session
@@ -175,12 +175,23 @@ def test_reads_and_applies_are_repeated_once(kube: Kube, failures: int, tries: i
     assert kube.requests == [("create", "deployments")]
 
 
-def test_conflicts_are_tried_three_times(kube: Kube) -> None:
-    """POD-66: then 503."""
-    kube.fault = lambda verb, what: (409, "conflict") if (verb, what) == ("patch", "services") else None
+@pytest.mark.parametrize(
+    "refused", [("patch", "services"), ("patch", "deployments/scale"), ("create", "deployments")], ids=str
+)
+def test_conflicts_are_tried_three_times(kube: Kube, refused: tuple[str, str]) -> None:
+    """POD-66: then 503; a POST's conflict counts as one where there is nothing under that name."""
+    kube.fault = lambda *call: (409, "conflict") if call == refused else None
     with pytest.raises(ClusterUnavailable):
-        cluster.prepare(SESSION, USER)
-    assert kube.requests.count(("patch", "services")) == 3
+        cluster.wake(SESSION, USER)
+    assert kube.requests.count(refused) == 3
+
+
+def test_prepare_makes_anew_what_was_just_deleted(kube: Kube) -> None:
+    """POD-60, POD-66: the name was taken when it was asked for, and free when it was looked at."""
+    conflicts = [(409, "already exists")]
+    kube.fault = lambda verb, what: conflicts.pop() if conflicts and verb == "create" else None
+    assert cluster.prepare(SESSION, USER)
+    assert len(kube.of("deployments")) == 1
 
 
 def test_calls_stay_within_the_rights(kube: Kube) -> None:
@@ -303,9 +314,11 @@ def test_probes_tell_of_the_cluster(kube: Kube, db: None, monkeypatch: Any) -> N
     assert (ready.status_code, ready.json()["checks"]["kubernetes"]) == (200, "unavailable")
 
 
-def test_sleep_from_the_web_leaves_the_scale_to_the_worker(kube: Kube) -> None:
+def test_sleep_from_the_web_leaves_the_scale_to_the_worker(kube: Kube, api: Api) -> None:
     """From here it might overtake a later wake."""
-    cluster_driver.sleep(Pod(session_id=SESSION))
+    session_id = api.post("/session/create", {"user_id": "u1"}).json()["uuid"]
+    kube.requests.clear()
+    assert api.post(f"/session/{session_id}/sleep", {}).json()["state"] == "sleeping"
     assert kube.requests == []
 
 

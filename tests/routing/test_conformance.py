@@ -17,8 +17,10 @@ from django.core.management import call_command
 from routing import inbox
 from routing.models import ChatMessage, Pod
 from sessions_app import redisdoor
+from sessions_app.models import Session
 from tests.commands import run
 from tests.logs import events
+from tests.routing.kube import Kube
 from tests.routing.world import QUICK, WebThread, World, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -264,6 +266,28 @@ def test_delete_leaves_nothing(world: World) -> None:
     ends = [event for event in events("u1", session_id) if event["event"] == "session.end"]
     assert [(event["end_reason"], event["performer_id"]) for event in ends] == [("deleted", "u1")]
     assert ChatMessage.objects.get().error_code == "SESSION_TERMINATED"
+
+
+@pytest.mark.parametrize("world", ["kubernetes"], indirect=True)
+def test_cluster_stopped_and_started_in_the_middle(world: World) -> None:
+    """POD-76 rows 9 and 10; POD-13, POD-20, POD-24, POD-28: what was begun is finished once the cluster is back."""
+    asleep, doomed = world.create(), world.awake()
+    assert isinstance(world.kube, Kube)
+    world.kube.stop()
+    created = world.http.post("/session/create", json={"user_id": "u1"})
+    assert (created.status_code, created.json()["code"]) == (503, "CLUSTER_UNAVAILABLE")
+    assert world.chat(asleep).status_code == 202
+    assert world.http.post(f"/session/{asleep}/wake").json()["status"] == "queued"
+    assert world.status(asleep)["observed"] == {"replicas": None, "ready": False, "error": "unreachable"}
+    assert world.http.delete(f"/session/{doomed}").status_code == 503
+    assert world.http.get(f"/session/{doomed}/status").status_code == 404
+    assert Session.objects.count() == 2
+
+    world.kube.start()
+    assert world.settled(asleep)[0]["status"] == "answered"
+    world.reaches(doomed, "terminated")
+    assert {one["metadata"]["labels"]["session-uuid"] for one in world.kube.objects.values()} == {asleep}
+    assert [event["event"] for event in events("u1", doomed)].count("session.end") == 1
 
 
 def test_expired_session_is_ended(world: World, settings: Any) -> None:

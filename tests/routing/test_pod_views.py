@@ -217,6 +217,17 @@ def test_keys_make_one_pod(api: Api) -> None:
         assert api.post(CREATE, body, **{"Idempotency-Key": bad}).status_code == 400
 
 
+def test_a_request_that_was_faster_under_the_same_key_is_repeated(api: Api, monkeypatch: Any) -> None:
+    """POD-12: also where the first look at the key came before it, and the session has its pod already."""
+    body, key = {"user_id": "u1", "uuid": UUID}, {"Idempotency-Key": "k1"}
+    first = api.post(CREATE, body, **key)
+    look, looks = pods._created_before, iter([lambda *_: None])
+    monkeypatch.setattr(pods, "_created_before", lambda *key: next(looks, look)(*key))
+    again = api.post(CREATE, body, **key)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
 def test_a_days_old_key_is_free_again(api: Api) -> None:
     """POD-12: a 201 is stored for 24 hours."""
     first = api.post(CREATE, {"user_id": "u1"}, **{"Idempotency-Key": "k1"}).json()["uuid"]

@@ -224,6 +224,7 @@ def test_what_a_dead_worker_leaves_wakes_or_sleeps(db: None, state: str, pending
         chat.accept(pod.session_id, text="a", by=U1)
         claimed(pod)
     Pod.objects.update(state=state)
+    assert [act.reason for act in reaper.dead_workers(True)] == ["worker_died"]
     assert workers.bury_dead() == [pod.session_id]
     pod.refresh_from_db()
     assert (pod.worker, pod.pid, pod.backend_since) == (None, None, None)
@@ -349,15 +350,17 @@ def test_cleanup_tells_each_act(db: None, settings: Any, capsys: Any) -> None:
     pod = make_pod()
     stray = "sess_00000000000000ee"
     redisdoor.call("rpush", f"baton:inflight:{stray}", "x")
+    redisdoor.call("rpush", "baton:queue:ghost", "x")
     settings.SESSION_TTL = 0
     call_command("cleanup_pods", "--dry-run")
     told = capsys.readouterr().out.splitlines()
     assert f"would-expire {pod.session_id} expired" in told
     assert f"would-remove {stray} redis_keys" in told
+    assert "would-remove ghost redis_keys" in told
     call_command("cleanup_pods")
     told = capsys.readouterr().out.splitlines()
     assert f"expire {pod.session_id} expired" in told
-    assert told[-1] == "expired=1 terminated=0 orphans=1 repaired=0 failed=0"
+    assert told[-1] == "expired=1 terminated=0 orphans=2 repaired=0 failed=0"
     call_command("cleanup_pods")
     assert capsys.readouterr().out == "expired=0 terminated=0 orphans=0 repaired=0 failed=0\n"
 
