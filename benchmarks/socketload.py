@@ -1,4 +1,4 @@
-"""Many WebSocket clients in one process, of Baton or of Socket.IO: joins, an open loop of updates, idle heartbeats.
+"""Many WebSocket clients in one process, of Baton or of Socket.IO: joins, heartbeats, an open loop of updates.
 
 Little more than a socket and a clock, so that the server is what is measured. Latency counts from the moment an update
 was due, not from when it was sent, so a server that stalls is not spared the queue it causes.
@@ -22,68 +22,14 @@ from typing import Any
 
 import uvloop
 
+from benchmarks.dialects import Baton, SocketIo
+
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 PER_SESSION = 3
 JOINING = 40  # sessions at once; the server bounds the unauthenticated sockets of one address
+BEAT_S = 30.0
+TICK_S = 0.05
 _DUE = re.compile(r'"t":([0-9.]+)')
-
-
-class Baton:
-    """`/ws` in JSON."""
-
-    path, subprotocol = "/ws", "baton.v1.json"
-    heartbeat = '{"type":1,"payload":{}}'
-
-    def __init__(self, kind: str) -> None:
-        self._update = '{"type":5,"payload":{"key":"k%d","value":{"t":%.6f,"note":"a short note of forty characters"}}}'
-        if kind == "broadcast":
-            self._update = '{"type":13,"payload":{"message":"k%d","data":{"t":%.6f,"note":"a note of forty"}}}'
-        self._told = '"type":5,' if kind == "update" else '"type":13,'
-
-    def hello(self, session: int, device: int, token: str) -> list[str]:
-        """What a client says first."""
-        return [json.dumps({"type": 7, "payload": {"token": token, "device_id": f"d{device}"}})]
-
-    def answer(self, text: str) -> list[str] | None:
-        """None when the client has joined."""
-        if '"type":9,' in text[:12]:
-            raise RuntimeError(text)
-        return None if '"type":8,' in text[:12] else []
-
-    def update(self, session: int, number: int, due: float) -> str:
-        """One update."""
-        return self._update % (number % 8, due)
-
-    def is_told(self, text: str) -> bool:
-        """Whether this is an update that arrives."""
-        return text.startswith(self._told, 1)
-
-
-class SocketIo:
-    """Socket.IO 4 over a WebSocket."""
-
-    path, subprotocol = "/socket.io/?EIO=4&transport=websocket", None
-    heartbeat = '42["beat"]'
-
-    def hello(self, session: int, device: int, token: str) -> list[str]:
-        """It waits for the server."""
-        return []
-
-    def answer(self, text: str) -> list[str] | None:
-        """Engine open, namespace, room."""
-        if text.startswith("0"):
-            return ["40"]
-        if text.startswith("40"):
-            return ["join"]
-        return None if text.startswith('42["joined"') else []
-
-    def update(self, session: int, number: int, due: float) -> str:
-        """One update."""
-        return f'42["update",{{"key":"k{number % 8}","t":{due:.6f},"note":"a short note of forty characters"}}]'
-
-    def is_told(self, text: str) -> bool:
-        """Whether this is an update that arrives."""
-        return text.startswith('42["update"')
 
 
 @dataclass
@@ -154,6 +100,8 @@ class Client(asyncio.Protocol):
         self._write(TEXT, text.encode())
 
     def _write(self, opcode: int, data: bytes) -> None:
+        if self.transport.is_closing():
+            return  # counted as lost
         size = len(data)
         head = bytes([0x80 | opcode, 0x80 | size]) if size < 126 else struct.pack("!BBH", 0x80 | opcode, 0xFE, size)
         self.transport.write(head + b"\0\0\0\0" + data)
@@ -169,12 +117,12 @@ class Client(asyncio.Protocol):
             found = _DUE.search(text)
             assert found is not None
             self._tally.latencies_s.append(time.monotonic() - float(found[1]))
-        elif text == "2":
-            self.send("3")  # engine.io's own ping
+        elif (pong := self._dialect.pong(text)) is not None:
+            self.send(pong)
         elif self._joined is not None:
-            more = self._dialect.answer(text)
+            more = self._dialect.answer(self._session, text)
             for line in more or ():
-                self.send(f'42["join","s{self._session}"]' if line == "join" else line)
+                self.send(line)
             if more is None and not self._joined.done():
                 self._joined.set_result(None)
 
@@ -207,6 +155,7 @@ class Crowd:
             for session, token in enumerate(plan["tokens"])
             for device in range(PER_SESSION)
         ][: plan["connections"]]
+        self.joined: list[Client] = []
 
     async def join(self) -> float:
         """Everybody connects, one device of a session after the other; seconds it took."""
@@ -216,15 +165,18 @@ class Crowd:
         return time.monotonic() - started
 
     async def hold(self, seconds: float) -> None:
-        """Idle, but for a heartbeat of each client in thirty seconds."""
-        until, index = time.monotonic() + seconds, 0
-        pause = 30.0 / len(self.clients)
-        due = time.monotonic()
-        while (now := time.monotonic()) < until:
-            while due <= now:
-                self.clients[index % len(self.clients)].send(self.dialect.heartbeat)
-                index, due = index + 1, due + pause
-            await asyncio.sleep(0.005)
+        """Nothing but heartbeats."""
+        await asyncio.sleep(seconds)
+
+    async def beat(self) -> None:
+        """A heartbeat of each client in thirty seconds, from its joining on."""
+        beaten = 0.0
+        while True:
+            await asyncio.sleep(TICK_S)
+            due = beaten + len(self.joined) * TICK_S / BEAT_S
+            for number in range(int(beaten), int(due)):
+                self.joined[number % len(self.joined)].send(self.dialect.heartbeat)
+            beaten = due
 
     async def update(self, rate: float, seconds: float) -> dict[str, Any]:
         """An open loop of updates; each is told to all devices of its session."""
@@ -239,7 +191,7 @@ class Crowd:
             if (wait := due - time.monotonic()) > 0:
                 await asyncio.sleep(wait)
             client = self.clients[(number * 7) % whole]
-            client.send(self.dialect.update(0, number, due))
+            client.send(self.dialect.update(number, due))
         busy = time.process_time() - busy
         await asyncio.sleep(1.5)
         return self._report(round(rate * seconds) * PER_SESSION, busy / seconds)
@@ -260,17 +212,20 @@ class Crowd:
         for devices in turns:
             for client in devices:
                 await client.join(self.port)
+                self.joined.append(client)
 
 
 async def _main(plan: dict[str, Any]) -> None:
     crowd = Crowd(plan)
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    beating = asyncio.create_task(crowd.beat())
     while line := await reader.readline():
         word, *numbers = line.decode().split()
         figures = [float(number) for number in numbers]
         report = await getattr(crowd, word)(*figures)
         print(json.dumps({"lost": crowd.tally.lost, "report": report}), flush=True)
+    beating.cancel()
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ from sessions_app.errors import (
 )
 from sessions_app.fanout import resume
 from sessions_app.fanout.resume import Standing
-from sessions_app.models import Session
+from sessions_app.models import ACTIVITY_NOTED_EVERY, Session
 from sessions_app.protocol import Message
 
 DEVICE_TEXTS = {"device_type": 32, "device_name": 128, "os_version": 64, "app_version": 64}  # DEV-6, characters
@@ -68,15 +68,16 @@ def admit(message: Message, *, staff_cookie: str | None = None) -> Admission:
 def readmit(message: Message, before: Admission) -> Admission:
     """A new token on an authenticated socket: same user, same device, same session if one is named (DEV-23).
 
-    Raises Unauthenticated, BadFrame, RoleForbidden, DeviceMismatch.
+    A user acted for need not be named again (DEV-10). Raises Unauthenticated, BadFrame, RoleForbidden, DeviceMismatch.
     """
     if before.is_admin:
         caller = _admin(message, None)
         user_id, device_id = caller.user_id, ""
     else:
         caller = _caller(message)
-        user_id, device_id = _user(message, caller), _device(message, caller)
-    if user_id != before.user_id or caller.user_id != before.caller.user_id:
+        user_id = before.user_id if message.user_id is None else _user(message, caller)
+        device_id = _device(message, caller)
+    if (user_id, caller.user_id) != (before.user_id, before.caller.user_id) or not caller.may_act_for(user_id):
         raise RoleForbidden("The token is another user's.")
     if device_id != before.device_id:
         raise DeviceMismatch
@@ -97,7 +98,8 @@ def attach(
     session = Session.objects.only("status", "last_activity_at").get(pk=holder.session_id)
     if not session.is_active:
         raise SessionAlreadyClosed
-    session.touch(at)
+    if at - session.last_activity_at >= ACTIVITY_NOTED_EVERY:
+        session.touch(at)
     epoch, seq = _resume_point(wanted)
     standing = resume.since(holder.session_id, epoch=epoch, seq=seq, most=settings.RESUME_MAX_GAP)
     Device.objects.connected(holder.session_id, holder.device_id, says=admission.says or {}, at=at)

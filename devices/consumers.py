@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 
-from devices import admission, entry, handlers, limits
+from devices import admission, entry, handlers, limits, notices
 from devices.admission import Admission
 from devices.errors import TooManyUnauthenticated
 from devices.limits import Allowance, Deadlines
@@ -156,6 +156,7 @@ class Socket:
             one.close(_FAILURE_CLOSES[error.status])
             return
         self._staff_cookie = None
+        notices.close_if_revoked(one)  # what was told while AUTH was under way met a socket of nobody
         now = asyncio.get_running_loop().time()
         self._here.wheel.watch(self._deadlines, self._deadlines.authenticated(now))
 

@@ -7,6 +7,7 @@ from devices import presence, registry
 from sessions_app import broadcast
 from sessions_app.access import revocations
 from sessions_app.sockets import connection
+from sessions_app.sockets.connection import Connection
 
 if TYPE_CHECKING:
     from devices.reception import Reception
@@ -37,8 +38,13 @@ def session_ended(here: "Reception", data: Data) -> None:
 def revoked(here: "Reception", data: Data) -> None:
     """Tokens are dead before their time (DEV-25); which ones, the process has noted already."""
     for one in list(here.sockets):
-        if one.caller and one.caller.claims and revocations.covered(one.caller.claims):
-            one.close(connection.REVOKED, at_once=True)
+        close_if_revoked(one)
+
+
+def close_if_revoked(one: Connection) -> None:
+    """Close a socket whose token is dead, as far as this process knows."""
+    if one.caller and one.caller.claims and revocations.covered(one.caller.claims):
+        one.close(connection.REVOKED, at_once=True)
 
 
 HEEDED: Final[dict[str, Callable[["Reception", Data], None]]] = {

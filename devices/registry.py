@@ -1,6 +1,7 @@
 """The devices a session knows, connected or not (DEV-52 to DEV-54, DEV-60).
 
-A device is known by its row, and by the operation log: what a state write names needs no row of its own.
+A device is known by its row, and by the operation log, whose forgotten versions leave their writers behind: what a
+state write names needs no row of its own.
 """
 
 import datetime as dt
@@ -19,7 +20,7 @@ from sessions_app import broadcast, clock, sessions
 from sessions_app.access.auth import Caller
 from sessions_app.errors import RedisUnavailable
 from sessions_app.fanout import frames
-from sessions_app.models import StateVersion
+from sessions_app.models import StateVersion, Writer
 from sessions_app.protocol import Notice
 
 TOLD_FOR = dt.timedelta(minutes=10)
@@ -88,11 +89,12 @@ def forgotten(session_ids: Iterable[str]) -> list[dict[str, Any]]:
 
 def forget_old(at: dt.datetime, *, dry_run: bool = False) -> int:
     """Drop the rows of devices that gave no sign for a week; how many."""
-    old = Device.objects.filter(last_seen__lte=at - KNOWN_FOR)
-    return old.count() if dry_run else old.delete()[0]
+    old = Device.objects.filter(last_seen__lte=at - KNOWN_FOR), Writer.objects.filter(written_at__lte=at - KNOWN_FOR)
+    return sum(rows.count() if dry_run else rows.delete()[0] for rows in old)
 
 
 def _writers(session_id: str) -> Iterable[Any]:
-    """Devices named by the kept versions of the state, each with the time of its latest write."""
-    named = StateVersion.objects.filter(session_id=session_id, device_id__isnull=False)
-    return named.values_list("device_id").annotate(Max("created_at"))
+    """Devices named by versions of the state, kept or forgotten, each with the times of writes."""
+    kept = StateVersion.objects.filter(session_id=session_id, device_id__isnull=False)
+    yield from kept.values_list("device_id").annotate(Max("created_at"))
+    yield from Writer.objects.filter(session_id=session_id).values_list("device_id", "written_at")

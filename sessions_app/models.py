@@ -170,6 +170,18 @@ class StateVersion(models.Model):
         return f"{self.session_id} v{self.version} {self.source}"
 
 
+class Writer(models.Model):
+    """A device that has written a state, once the operation log no longer says so (DEV-53)."""
+
+    pk = models.CompositePrimaryKey("session_id", "device_id")
+    session_id = models.CharField(max_length=SESSION_ID_LENGTH)
+    device_id = models.CharField(max_length=ACTOR_ID_LENGTH)
+    written_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.session_id} {self.device_id}"
+
+
 class IdempotentAnswer(models.Model):
     """A 2xx answer that repeats itself for 24 hours when its Idempotency-Key does (STA-55)."""
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from sessions_app import broadcast, clock
 from sessions_app.access.auth import Caller
 from sessions_app.errors import DomainError, SessionNotFound, SnapshotExpired, SnapshotNotFound
-from sessions_app.models import Session, State, StateVersion
+from sessions_app.models import Session, State
 from sessions_app.state import statestore
 from sessions_app.state.batch import Batch
 from sessions_app.state.operations import Operation, Outcome
@@ -75,6 +75,6 @@ def sweep() -> int:
             Session.objects.lock(session_id)  # a write may have begun it anew meanwhile
             count, _ = State.objects.filter(pk=session_id, expires_at__lte=at).delete()
             if count:
-                StateVersion.objects.filter(session_id=session_id).delete()
+                statestore.forget_log(session_id)
             erased += count
     return erased

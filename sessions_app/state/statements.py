@@ -59,10 +59,16 @@ SELECT session_id, epoch::uuid, version, data, size_bytes, checksum, device_id, 
 FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s) AS made(
     session_id, epoch, version, data, size_bytes, checksum, device_id, app_version, begun_at)"""
 
-# What an earlier epoch left behind, and versions older than the history that is kept.
+# What an earlier epoch left behind, and versions older than the history that is kept. Who wrote them stays known.
 FORGET = """
-DELETE FROM sessions_app_stateversion l
-USING unnest(%s, %s, %s) AS v(session_id, epoch, oldest)
-WHERE l.session_id = v.session_id AND (l.epoch <> v.epoch::uuid OR l.version < v.oldest)"""
+WITH gone AS (
+    DELETE FROM sessions_app_stateversion l
+    USING unnest(%s, %s, %s) AS v(session_id, epoch, oldest)
+    WHERE l.session_id = v.session_id AND (l.epoch <> v.epoch::uuid OR l.version < v.oldest)
+    RETURNING l.session_id, l.device_id, l.created_at
+)
+INSERT INTO sessions_app_writer AS w (session_id, device_id, written_at)
+SELECT session_id, device_id, max(created_at) FROM gone WHERE device_id IS NOT NULL GROUP BY session_id, device_id
+ON CONFLICT (session_id, device_id) DO UPDATE SET written_at = greatest(w.written_at, excluded.written_at)"""
 
 TOUCH = "UPDATE sessions_app_session SET last_activity_at = %s WHERE session_id = ANY(%s)"

@@ -19,6 +19,7 @@ from sessions_app.state.versions import Snapshot, Version, oldest_kept, unpacked
 if TYPE_CHECKING:
     from sessions_app.state.held import Held, Moment
 
+_NO_EPOCH: Final = "00000000-0000-0000-0000-000000000000"
 FORGET_EVERY: Final = 64  # versions; history is longer than promised by less than this many rows
 
 
@@ -116,6 +117,11 @@ def write(changed: Sequence["Held"], now: "Moment", *, touched: Sequence[str]) -
         _run(statements.FORGET, _kept(forgetting))
     if touched:
         _run(statements.TOUCH, [now.at, texts(touched)])
+
+
+def forget_log(session_id: str) -> None:
+    """Erase the operation log of a session whose row is locked."""
+    _run(statements.FORGET, [texts([session_id]), texts([_NO_EPOCH]), bigints([1])])
 
 
 def _crosses(made: Sequence[Version]) -> bool:

@@ -190,6 +190,16 @@ def test_auth_again(device, user):
     assert tablet.quiet() == []
 
 
+def test_operator_authenticates_again(visitor, user):
+    """DEV-10, DEV-23: whom they act for need not be said again; as another operator they may not."""
+    one = visitor()
+    first = one.call(AUTH, {"token": make_token("carer01", ["operator"]), "device_id": "desk"}, user_id=user)["payload"]
+    again = one.auth(make_token("carer01", ["operator"]), "desk")["payload"]
+
+    assert again == {**first, "expires_at": again["expires_at"]}
+    assert one.auth(make_token("carer02", ["operator"]), "desk")["payload"]["code"] == 403
+
+
 @pytest.mark.parametrize("change", [{"user_id": "u2"}, {"device_id": "tablet"}, {"session_id": str(uuid.uuid4())}])
 def test_auth_again_as_another(device, change, user):
     """DEV-23: same user, same device, same session."""
