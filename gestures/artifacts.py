@@ -12,11 +12,13 @@ import secrets
 import stat
 import time
 import zipfile
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from django.conf import settings
 from numpy.typing import NDArray
 
 from gestures.layout import DIMS
@@ -145,6 +147,14 @@ def names(user_id: str, session_id: str) -> list[str]:
     """The record_ids that have a file in the session's directory, be it referenced or not."""
     directory = paths.session_features_dir(user_id, session_id)
     return sorted(path.stem for path in directory.glob("*.npz"))
+
+
+def directories() -> Iterator[tuple[str, str]]:
+    """The user_id and session_id of every directory of feature files, be there such a session or not."""
+    for directory in Path(settings.DATA_ROOT, "users").glob("*/sessions/*/features"):
+        user_id, session_id = directory.parts[-4], directory.parts[-2]
+        if ids.is_actor_id(user_id) and ids.is_session_id(session_id):
+            yield user_id, session_id
 
 
 def sha256(data: bytes) -> str:

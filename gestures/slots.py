@@ -24,25 +24,27 @@ def take(opened: Open, *, holder: uuid.UUID, by: Caller) -> None:
     Raises UserNotAllowed, SessionInvalid, SessionClosed, RecordIdUsed, CaptureInProgress, in this order.
     """
     by.must_act_for(opened.user_id)
-    session = Session.objects.filter(session_id=opened.session_id).first()
-    if session is None or session.user_id != opened.user_id:
-        raise errors.SessionInvalid
-    if not session.is_active:
-        raise errors.SessionClosed
+    session = active_session(opened.session_id, user_id=opened.user_id)
     if FeatureRef.objects.filter(record_id=opened.record_id).exists():
         raise errors.RecordIdUsed
     _insert(opened, holder)
     session.touch()
 
 
-def keep(session_id: str, *, holder: uuid.UUID) -> None:
-    """Renew the lease and note the session's activity. Raises SessionInvalid, SessionClosed."""
+def active_session(session_id: str, *, user_id: str) -> Session:
+    """The user's session, if it still takes captures. Raises SessionInvalid, SessionClosed."""
     session = Session.objects.filter(session_id=session_id).first()
-    if session is None:
+    if session is None or session.user_id != user_id:
         raise errors.SessionInvalid
     if not session.is_active:
         raise errors.SessionClosed
-    CaptureSlot.objects.filter(session_id=session_id, holder=holder).update(expires_at=_expiry())
+    return session
+
+
+def keep(opened: Open, *, holder: uuid.UUID) -> None:
+    """Renew the lease and note the session's activity. Raises SessionInvalid, SessionClosed."""
+    session = active_session(opened.session_id, user_id=opened.user_id)
+    CaptureSlot.objects.filter(session=session, holder=holder).update(expires_at=_expiry())
     session.touch()
 
 

@@ -77,6 +77,13 @@ def orphans(session: Session) -> list[str]:
     return [name for name in artifacts.names(session.user_id, session.session_id) if name not in rows]
 
 
+def strays() -> Iterator[tuple[str, str]]:
+    """The session_id and record_id of every file in a directory that belongs to no session."""
+    for user_id, session_id in artifacts.directories():
+        if not Session.objects.filter(session_id=session_id, user_id=user_id).exists():
+            yield from ((session_id, name) for name in artifacts.names(user_id, session_id))
+
+
 def _row_ids(session: Session) -> set[str]:
     return {str(found) for found in FeatureRef.objects.filter(session=session).values_list("record_id", flat=True)}
 

@@ -44,7 +44,7 @@ class Conductor:
         self._tell = tell
         self._ending: DomainError | str = "disconnected"
         self._holder = uuid.uuid4()
-        self._has_slot = False
+        self._was_admitted = self._has_slot = False
         self._lease: Lease | None = None
         self._inbox: deque[moves.Event] = deque()
         self._woken: asyncio.Future[None] | None = None
@@ -75,7 +75,6 @@ class Conductor:
     async def handle(self, event: moves.Event) -> None:
         """Let the event happen now, and do what follows from it."""
         self.capture, actions = capture.step(self.capture, event, now())
-        self._ending = next((action.error for action in actions if isinstance(action, moves.Abort)), self._ending)
         await self._carry_out(actions)
 
     async def _follow(self, read: Read) -> None:
@@ -123,7 +122,7 @@ class Conductor:
                 case moves.Discard():
                     await self._let_go()
                 case _:
-                    await self._tell(self, action)
+                    await self._report(action)
 
     @property
     def _worker(self) -> Lease:
@@ -153,7 +152,7 @@ class Conductor:
         if not self.capture.upload and (usage := use(CAPTURE_RATE, self.caller)):
             usage.check()
         slots.take(opened, holder=self._holder, by=self.caller)
-        self._has_slot = True
+        self._was_admitted = self._has_slot = True
 
     async def _store(self) -> moves.Event:
         done, worker = self.capture, self._worker
@@ -171,17 +170,35 @@ class Conductor:
         return moves.Stored()
 
     def _recheck(self) -> None:
-        task = asyncio.get_running_loop().create_task(self._keep_slot(self.capture.open.session_id))
+        task = asyncio.get_running_loop().create_task(self._keep_slot())
         self._rechecks.add(task)
         task.add_done_callback(self._rechecks.discard)
 
-    async def _keep_slot(self, session_id: str) -> None:
+    async def _keep_slot(self) -> None:
         try:
-            await cross(slots.keep, session_id, holder=self._holder)
+            await cross(slots.keep, self.capture.open, holder=self._holder)
         except DatabaseUnavailable:
             return  # the next recheck will tell
         except DomainError as refusal:
             self.post(moves.Failed(refusal))
+
+    async def _report(self, action: moves.Action) -> None:
+        if isinstance(action, moves.Abort):
+            self._ending = await self._foremost(action.error)
+            action = moves.Abort(self._ending)
+        await self._tell(self, action)
+
+    async def _foremost(self, error: DomainError) -> DomainError:
+        """Why the capture ends: that its session is no longer active outranks every other reason (GES-18)."""
+        opened = self.capture.open
+        if self._was_admitted:
+            try:
+                await cross(slots.active_session, opened.session_id, user_id=opened.user_id)
+            except (errors.SessionClosed, errors.SessionInvalid) as gone:
+                return gone
+            except DatabaseUnavailable:
+                return error
+        return error
 
     async def _let_go(self) -> None:
         """Release worker, slot and listener, whichever there is."""

@@ -8,6 +8,7 @@ import pytest
 
 from gestures import artifacts, features
 from gestures.models import FeatureRef
+from sessions_app.models import Session
 from tests.commands import run
 from tests.factories import make_session
 from tests.gestures.making import make_capture
@@ -131,6 +132,17 @@ def test_strays_are_named(session, ref):
     assert code == 1
     assert [line.split()[0] for line in said[:-1]] == ["row_missing", "orphan_file", "orphan_file"]
     assert said[-1] == "verified=0 ok=0 failed=1 orphans=2"
+
+
+def test_files_of_a_session_that_is_gone_are_orphans(ref):
+    """GES-60: in the scope of all, whether or not a row leads to their directory."""
+    path = artifacts.resolve(ref.uri)
+    FeatureRef.objects.all().delete()
+    Session.objects.all().delete()
+    assert run("verify_features", "--user", ref.user_id) == (0, ["verified=0 ok=0 failed=0 orphans=0"])
+    assert run("verify_features", "--all") == (0, [
+        f"orphan_file {path.stem} a file, and no session {ref.session_id}", "verified=0 ok=0 failed=0 orphans=1",
+    ])  # fmt: skip
 
 
 def test_verification_in_json(ref):

@@ -381,6 +381,35 @@ def test_without_the_key_nobody_is_served():
     run_remote(scenario, claimed=b"guess")
 
 
+def test_a_second_extractor_behind_the_address_is_tried():
+    """GES-29: one that hangs up before a frame was forwarded costs the capture nothing."""
+
+    async def main():
+        workers, port = Pool(size=1, backend="fake"), free_port()
+        seen: list[asyncio.Protocol] = []
+
+        def answer():
+            seen.append(Host(workers, b"secret") if seen else Deaf())
+            return seen[-1]
+
+        server = await asyncio.get_running_loop().create_server(answer, "127.0.0.1", port)
+        try:
+            rows, _ = await extract(Remote(host="127.0.0.1", port=port, key=b"secret"), make_jpegs(2))
+            assert (len(rows), len(seen)) == (2 * 4 * layout.DIMS, 2)
+        finally:
+            server.close()
+            await workers.stop()
+
+    uvloop.run(main())
+
+
+class Deaf(asyncio.Protocol):
+    """Hangs up at once."""
+
+    def connection_made(self, transport):
+        transport.abort()
+
+
 def test_an_address_without_an_extractor_is_unavailable():
     """GES-36: a capture is told so, and /readyz knows it before one asks."""
 

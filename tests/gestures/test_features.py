@@ -242,9 +242,9 @@ def test_a_session_has_one_slot(session):
 
 def test_a_dead_process_frees_its_slots_by_silence(session):
     """A lease that is not renewed ends; one that is, does not."""
-    holder = take(session)
+    opened, holder = make_opened(session), take(session)
     CaptureSlot.objects.update(expires_at=clock.parse("2026-03-02T09:00:00Z"))
-    slots.keep(session.session_id, holder=holder)
+    slots.keep(opened, holder=holder)
     with pytest.raises(errors.CaptureInProgress):
         take(session)
     CaptureSlot.objects.update(expires_at=clock.parse("2026-03-02T09:00:00Z"))
@@ -270,16 +270,16 @@ def test_refusals_at_open_come_in_the_contracts_order(session):
 
 def test_a_slot_keeps_its_session_alive_and_ends_with_it(session):
     """SES-54, GES-4: activity is noted; a session that ended ends the capture."""
-    holder = take(session)
+    opened, holder = make_opened(session), take(session)
     session.touch(clock.parse("2026-03-02T09:00:00Z"))
-    slots.keep(session.session_id, holder=holder)
+    slots.keep(opened, holder=holder)
     session.refresh_from_db()
     assert session.last_activity_at > clock.parse("2026-03-02T09:00:00Z")
     sessions.end(session.session_id, user_id="u1", performer_id="u1", by=make_caller())
     with pytest.raises(errors.SessionClosed):
-        slots.keep(session.session_id, holder=holder)
+        slots.keep(opened, holder=holder)
     with pytest.raises(errors.SessionInvalid):
-        slots.keep("sess_" + "0" * 16, holder=holder)
+        slots.keep(make_opened(session, session_id="sess_" + "0" * 16), holder=holder)
 
 
 def test_an_append_failure_is_seen_by_nobody(session):

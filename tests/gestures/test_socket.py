@@ -6,38 +6,21 @@ import os
 import signal
 import time
 from contextlib import ExitStack, nullcontext, suppress
-from pathlib import Path
 
 import numpy as np
 import pytest
-from django.conf import settings
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from gestures import artifacts, limits, verification
+from gestures import artifacts, features, limits, verification
 from gestures.extraction import child
+from gestures.ingest import running
 from gestures.models import CaptureSlot, FeatureRef
 from sessions_app import clock, drain, sessions
 from sessions_app.models import Session
 from tests.captures import at, capture, capture_socket, make_jpeg, make_jpegs, make_open, padded_jpeg
 from tests.factories import make_caller, make_session, make_token
+from tests.gestures.observing import eventually, nothing_remains, ready_workers, workers
 from tests.logs import events
-
-
-def nothing_remains(session):
-    """GES-28, GES-79: no file, row, line or slot."""
-    files = [path for path in Path(settings.DATA_ROOT).rglob("*") if path.is_file()]
-    kinds = [event["event"] for event in events(session.user_id, session.session_id)]
-    return (files, FeatureRef.objects.count(), CaptureSlot.objects.count(), "raw_features.ready" in kinds) == (
-        [], 0, 0, False,
-    )  # fmt: skip
-
-
-def eventually(condition, seconds=10):
-    """Wait for what another thread is about to do."""
-    until = time.monotonic() + seconds
-    while not condition() and time.monotonic() < until:
-        time.sleep(0.02)
-    return condition()
 
 
 def test_a_capture_completes(live, session):
@@ -176,6 +159,13 @@ def test_a_user_captures_for_itself_and_a_carer_for_anyone(live, session):
     assert events("u1", session.session_id)[-1]["performer_id"] == "carer01"
 
 
+def test_a_service_captures_with_its_key(live, session, settings):
+    """GES-9, CON-11."""
+    settings.SERVICE_API_KEYS = {"notes": "k" * 40}
+    with capture_socket(live.url, headers={"X-API-Key": "k" * 40}) as socket:
+        assert socket.open(make_open(session))["ack"] == "capture.open"
+
+
 @pytest.mark.parametrize(
     ("over", "code"),
     [
@@ -266,6 +256,27 @@ def test_a_frame_beyond_its_limit_is_refused(live, session, declared):
         assert socket.outcome()["error_code"] == "limit_frame_bytes_exceeded"
 
 
+def test_a_binary_message_at_the_transport_bound_is_a_frame_too_large(live, session):
+    """GES-3: 1 MiB still has the limit's own code."""
+    with capture_socket(live.url, live.token) as socket:
+        socket.open(make_open(session))
+        socket.connection.send(bytes(1_048_576))
+        assert socket.outcome()["error_code"] == "limit_frame_bytes_exceeded"
+
+
+def test_a_defect_closes_1011_after_its_abort(live, session, monkeypatch):
+    """Close code 1011: internal_error, and nothing remains."""
+    monkeypatch.setattr(features, "store", lambda extracted: 1 / 0)
+    with capture_socket(live.url, live.token) as socket:
+        socket.open(make_open(session))
+        socket.frames(make_jpegs(2))
+        socket.finish()
+        outcome = socket.outcome()
+    assert (outcome["event"], outcome["error_code"], outcome["retry"]) == ("capture.abort", "internal_error", False)
+    assert socket.close_code == 1011
+    assert nothing_remains(session)
+
+
 def test_a_message_over_the_transport_bound_closes_1009(live, session):
     """Close code 1009; the capture is gone with its socket."""
     with capture_socket(live.url, live.token) as socket:
@@ -341,10 +352,23 @@ def test_a_session_that_ended_unnoticed_is_found_by_the_recheck(live, session, m
     monkeypatch.setattr(limits, "REVALIDATE_S", 0.2)
     with capture_socket(live.url, live.token) as socket:
         socket.open(make_open(session))
-        Session.objects.update(
-            status="closed", end_time=clock.now(), end_record_id="7f0f1f7e-6c6e-4b0e-8a0b-2f6f5b0a1d22"
-        )
+        close_unnoticed(session)
         assert socket.outcome()["error_code"] == "session_closed"
+
+
+def test_that_the_session_ended_outranks_every_other_reason(live, session):
+    """GES-18: also when nobody has noticed it yet."""
+    with capture_socket(live.url, live.token) as socket:
+        socket.open(make_open(session))
+        close_unnoticed(session)
+        socket.say("capture.cancel")
+        assert socket.outcome()["error_code"] == "session_closed"
+
+
+def close_unnoticed(session):
+    """The row alone: no notice goes out, as when Redis is away."""
+    record_id = "7f0f1f7e-6c6e-4b0e-8a0b-2f6f5b0a1d22"
+    Session.objects.filter(pk=session.pk).update(status="closed", end_time=clock.now(), end_record_id=record_id)
 
 
 def test_a_closed_session_takes_no_capture(live, session):
@@ -388,6 +412,7 @@ def test_ten_connections_per_caller(live):
     with ExitStack() as held:
         for _ in range(10):
             held.enter_context(capture_socket(live.url, live.token))
+        assert eventually(lambda: [sum(one._connections.values()) for one in running._running.values()] == [10])
         with capture_socket(live.url, live.token) as one_more:
             one_more.outcome()
             assert one_more.close_code == 4429
@@ -407,7 +432,7 @@ def test_a_worker_that_dies_harms_only_its_own_capture(live, session):
     """GES-35: extractor_failed; the other goes on, and the dead one is replaced."""
     other = make_session("u2")
     with capture_socket(live.url, live.token) as mine, capture_socket(live.url, make_token("u2")) as theirs:
-        before = workers()
+        before = ready_workers()
         mine.open(make_open(session))
         theirs.open(make_open(other))
         busy = make_jpegs(3)
@@ -430,7 +455,7 @@ def test_a_worker_that_dies_harms_only_its_own_capture(live, session):
 def test_a_worker_killed_at_any_time_fails_the_capture(live, session, frames, at_the_close):
     """GES-28, GES-35: nothing remains, and the same frames under the same record_id then complete."""
     opened, jpegs = make_open(session), make_jpegs(frames)
-    both = workers()
+    both = ready_workers()
     with capture_socket(live.url, live.token) as socket:
         socket.open(opened)
         socket.frames(jpegs, duration_ms=4000)
@@ -444,14 +469,14 @@ def test_a_worker_killed_at_any_time_fails_the_capture(live, session, frames, at
         outcome = socket.outcome()
     assert (outcome["event"], outcome["error_code"], outcome["retry"]) == ("capture.abort", "extractor_failed", True)
     assert nothing_remains(session)
-    assert eventually(lambda: len(set(workers()) - set(both)) == 2)
+    assert not set(ready_workers()) & set(both)
     assert capture(live.url, live.token, opened, jpegs, ms=4000)["frames"] == frames
 
 
 def test_a_worker_that_hangs_is_replaced(live, session, monkeypatch):
     """GES-35, GES-18: cancelled meanwhile, then killed and replaced."""
     monkeypatch.setattr(child, "SETTLE_S", 0.2)
-    before = workers()
+    before = ready_workers()
     with capture_socket(live.url, live.token) as socket:
         socket.open(make_open(session))
         for pid in before:
@@ -469,10 +494,3 @@ def test_a_leaving_process_takes_no_open(live, session, monkeypatch):
     """GES-39."""
     monkeypatch.setattr(drain, "_draining", True)
     assert capture(live.url, live.token, make_open(session), [])["error_code"] == "server_shutdown"
-
-
-def workers():
-    """The pids of this process's extractor workers."""
-    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    pids = {int(pid) for path in children for pid in path.read_text().split()}
-    return sorted(pid for pid in pids if b"gestures.worker" in Path(f"/proc/{pid}/cmdline").read_bytes())

@@ -2,13 +2,10 @@
 
 import json
 import socket
-import time
 from contextlib import closing
-from pathlib import Path
 
 import httpx
 import pytest
-from django.conf import settings
 
 from gestures import limits
 from gestures.ingest import body as ingest_body
@@ -28,34 +25,9 @@ from tests.captures import (
     part,
 )
 from tests.factories import make_caller, make_session, make_token
+from tests.gestures.observing import eventually, nothing_remains
+from tests.gestures.uploading import PATH, TYPE, begun, post, problem, received, upload
 from tests.logs import events
-
-PATH = "/camera_feed_worker/captures"
-TYPE = f"multipart/form-data; boundary={BOUNDARY}"
-
-
-def upload(live, meta, jpegs, *, token=None, **headers):
-    """POST a whole upload."""
-    return post(live, b"".join(multipart(meta, jpegs)), token=token, **headers)
-
-
-def post(live, content, *, token=None, **headers):
-    bearer = {"Authorization": f"Bearer {token or live.token}", "Content-Type": TYPE, **headers}
-    return httpx.post(live.url + PATH, content=content, headers=bearer, timeout=30)
-
-
-def code(answer):
-    assert answer.headers["content-type"] == "application/problem+json", answer.text
-    problem = answer.json()
-    assert problem["request_id"] == answer.headers["x-request-id"]
-    return answer.status_code, problem["code"]
-
-
-def nothing_remains(session):
-    files = [path for path in Path(settings.DATA_ROOT).rglob("*") if path.is_file()]
-    return (files, FeatureRef.objects.count(), CaptureSlot.objects.count()) == ([], 0, 0) and len(
-        events(session.user_id, session.session_id)
-    ) == 1
 
 
 def test_an_upload_answers_the_capture_object(live, session):
@@ -125,29 +97,12 @@ def test_what_the_meta_decides_is_decided_before_the_frames(live, session, monke
     monkeypatch.setattr(ingest_body, "PAUSE_S", 0.02)
     meta = make_meta(session, [make_jpeg()], **over)
     head = part("meta", "application/json", json.dumps(meta).encode()) + part("frame", "image/jpeg", b"")[:40]
-    with closing(raw(live, head, length=len(head) + 1_000_000)) as connection:
+    with begun(live, head, length=len(head) + 1_000_000) as connection:
         answer = received(connection)
     assert answer.startswith(f"HTTP/1.1 {status} ".encode())
     assert f'"code":"{name}"'.encode() in answer
     assert b"connection: close" in answer.lower()
     assert nothing_remains(session)
-
-
-def raw(live, head, *, length):
-    """A connection over which an upload has begun, but not ended."""
-    connection = socket.create_connection(("127.0.0.1", live.port), timeout=30)
-    lines = [f"POST {PATH} HTTP/1.1", f"Host: 127.0.0.1:{live.port}", f"Authorization: Bearer {live.token}",
-             f"Content-Type: {TYPE}", f"Content-Length: {length}", "", ""]  # fmt: skip
-    connection.sendall("\r\n".join(lines).encode() + head)
-    return connection
-
-
-def received(connection):
-    """All the server says until it closes."""
-    answer = b""
-    while data := connection.recv(65536):
-        answer += data
-    return answer
 
 
 @pytest.mark.parametrize(
@@ -170,7 +125,7 @@ def test_another_name_order_or_number_of_parts_is_refused(live, session, parts, 
         part("meta", "application/json", meta) if kind == "meta" else part(kind, "image/jpeg", next(frames))
         for kind in parts
     )
-    assert code(post(live, body + f"--{BOUNDARY}--\r\n".encode())) == (400, name)
+    assert problem(post(live, body + f"--{BOUNDARY}--\r\n".encode())) == (400, name)
     assert nothing_remains(session)
 
 
@@ -181,7 +136,7 @@ def test_another_name_order_or_number_of_parts_is_refused(live, session, parts, 
 )  # fmt: skip
 def test_a_malformed_meta_is_refused(live, session, meta, status, name):
     """GES-21's clarification."""
-    assert code(post(live, b"".join(multipart(meta, [])))) == (status, name)
+    assert problem(post(live, b"".join(multipart(meta, [])))) == (status, name)
 
 
 def test_a_meta_at_its_limit_passes(live, session):
@@ -202,12 +157,12 @@ def test_the_bytes_of_a_frame_are_held_to_what_was_declared(live, session, decla
     meta = make_meta(session, [b""])
     meta["frames"][0]["byte_length"] = declared
     answer = upload(live, meta, [padded_jpeg(sent)])
-    assert (answer.status_code if expected == 201 else code(answer)) == expected
+    assert (answer.status_code if expected == 201 else problem(answer)) == expected
 
 
 def test_a_body_beyond_its_limit_is_refused_by_its_length(live, session):
     """GES-3: 121,000,000 bytes, told before anything is read."""
-    with closing(raw(live, b"", length=121_000_001)) as connection:
+    with begun(live, b"", length=121_000_001) as connection:
         assert b'"code":"LIMIT_TOTAL_BYTES_EXCEEDED"' in received(connection)
 
 
@@ -221,15 +176,15 @@ def test_a_body_beyond_its_limit_is_refused_by_its_length(live, session):
 def test_headers_are_checked_first(live, session, headers, expected):
     """CON-6."""
     jpeg = make_jpeg()
-    assert code(upload(live, make_meta(session, [jpeg]), [jpeg], **headers)) == expected
+    assert problem(upload(live, make_meta(session, [jpeg]), [jpeg], **headers)) == expected
 
 
 def test_a_picture_that_is_none_ends_the_upload(live, session):
     """GES section 4, over HTTP."""
     jpegs = [make_jpeg(), b"GIF89a" + bytes(999)]
-    assert code(upload(live, make_meta(session, jpegs), jpegs)) == (400, "FRAME_DECODE_FAILED")
+    assert problem(upload(live, make_meta(session, jpegs), jpegs)) == (400, "FRAME_DECODE_FAILED")
     wrong = [make_jpeg(size=(65, 64))]
-    assert code(upload(live, make_meta(session, wrong), wrong)) == (400, "FRAME_SIZE_MISMATCH")
+    assert problem(upload(live, make_meta(session, wrong), wrong)) == (400, "FRAME_SIZE_MISMATCH")
     assert nothing_remains(session)
 
 
@@ -238,12 +193,12 @@ def test_conflicts_over_http(live, session):
     jpegs = make_jpegs(2)
     meta = make_meta(session, jpegs)
     assert upload(live, meta, jpegs).status_code == 201
-    assert code(upload(live, meta, jpegs)) == (409, "RECORD_ID_USED")
+    assert problem(upload(live, meta, jpegs)) == (409, "RECORD_ID_USED")
     with capture_socket(live.url, live.token) as running:
         running.open(make_open(session))
-        assert code(upload(live, make_meta(session, jpegs), jpegs)) == (409, "CAPTURE_IN_PROGRESS")
+        assert problem(upload(live, make_meta(session, jpegs), jpegs)) == (409, "CAPTURE_IN_PROGRESS")
     sessions.end(session.session_id, user_id="u1", performer_id="u1", by=make_caller())
-    assert code(upload(live, make_meta(session, jpegs), jpegs)) == (409, "SESSION_CLOSED")
+    assert problem(upload(live, make_meta(session, jpegs), jpegs)) == (409, "SESSION_CLOSED")
 
 
 def test_busy_workers_say_when_to_come_again(live, session):
@@ -254,7 +209,7 @@ def test_busy_workers_say_when_to_come_again(live, session):
         one.open(make_open(others[0]))
         two.open(make_open(others[1]))
         answer = upload(live, make_meta(session, make_jpegs(1)), make_jpegs(1))
-    assert code(answer) == (503, "EXTRACTOR_BUSY")
+    assert problem(answer) == (503, "EXTRACTOR_BUSY")
     assert answer.headers["retry-after"] == "2"
 
 
@@ -264,21 +219,16 @@ def test_uploads_are_limited_per_minute(live, session, settings):
     jpegs = make_jpegs(2)
     first = upload(live, make_meta(session, jpegs), jpegs)
     assert (first.status_code, first.headers["x-ratelimit-remaining"]) == (201, "0")
-    assert code(upload(live, make_meta(session, jpegs), jpegs)) == (429, "RATE_LIMITED")
+    assert problem(upload(live, make_meta(session, jpegs), jpegs)) == (429, "RATE_LIMITED")
 
 
 def test_a_client_that_leaves_within_its_body_leaves_nothing(live, session):
     """GES-18, GES-79."""
     jpegs = make_jpegs(5)
     body = b"".join(multipart(make_meta(session, jpegs), jpegs))
-    with closing(raw(live, body[: len(body) // 2], length=len(body))):
-        until = time.monotonic() + 5
-        while not CaptureSlot.objects.exists() and time.monotonic() < until:
-            time.sleep(0.02)
-        assert CaptureSlot.objects.exists()
-    until = time.monotonic() + 5
-    while CaptureSlot.objects.exists() and time.monotonic() < until:
-        time.sleep(0.02)
+    with begun(live, body[: len(body) // 2], length=len(body)):
+        assert eventually(CaptureSlot.objects.exists)
+    assert eventually(lambda: not CaptureSlot.objects.exists())
     assert nothing_remains(session)
 
 
@@ -287,11 +237,9 @@ def test_a_client_that_leaves_after_its_body_is_served_all_the_same(live, sessio
     jpegs = make_jpegs(20)
     meta = make_meta(session, jpegs)
     body = b"".join(multipart(meta, jpegs))
-    with closing(raw(live, body, length=len(body))):
+    with begun(live, body, length=len(body)):
         pass
-    until = time.monotonic() + 10
-    while not FeatureRef.objects.exists() and time.monotonic() < until:
-        time.sleep(0.02)
+    assert eventually(FeatureRef.objects.exists)
     assert FeatureRef.objects.get().frames == 20
 
 
@@ -310,5 +258,5 @@ def test_the_same_path_answers_reads_and_refuses_other_methods(live, session):
     found = httpx.get(f"{live.url}{PATH}?session_id={session.session_id}", headers=bearer)
     assert found.json() == {"session_id": session.session_id, "captures": [], "next_cursor": None}
     refused = httpx.delete(live.url + PATH, headers=bearer)
-    assert code(refused) == (405, "METHOD_NOT_ALLOWED")
+    assert problem(refused) == (405, "METHOD_NOT_ALLOWED")
     assert {"GET", "POST"} <= set(refused.headers["allow"].split(", "))

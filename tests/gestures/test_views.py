@@ -9,7 +9,8 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from gestures import artifacts
+from gestures import artifacts, extractor
+from gestures.extraction.remote import Remote
 from sessions_app import sessions
 from tests.clients import Api
 from tests.factories import make_caller, make_session, make_token
@@ -157,6 +158,18 @@ def test_an_upload_never_enters_django(api):
     """GES-24: only the route ahead of it takes one; through a server that lacks that route there is none."""
     answer = api.raw("POST", PATH, b"--b--", content_type="multipart/form-data; boundary=b")
     assert (answer.status_code, answer.json()["code"]) == (405, "METHOD_NOT_ALLOWED")
+
+
+def test_without_its_library_the_rest_runs_and_says_so(api, monkeypatch):
+    """GES-36, OPS-26, OPS-29: /readyz stays 200 and names it, /health is degraded and warns; sessions go on."""
+    broken = Remote(host="127.0.0.1", port=9, key=b"k")
+    broken.broken = "ImportError: libGL.so.1"
+    monkeypatch.setattr(extractor, "_sources", {object(): broken})
+    ready, health = api.get("/readyz"), api.get("/health").json()
+    assert (ready.status_code, ready.json()["checks"]["extractor"]) == (200, "unavailable")
+    assert (health["status"], health["extractor"]) == ("degraded", "unhealthy")
+    assert any(warning.startswith("EXTRACTOR_UNAVAILABLE: ") for warning in health["warnings"])
+    assert make_capture(make_session()).frames == 5
 
 
 def test_reading_needs_a_caller(db, ref):

@@ -35,7 +35,9 @@ class Command(commands.Command):
             if not verdict.is_ok:
                 self._tell(verdict.word, str(ref.record_id), verdict.detail)
         for session in sessions.iterator(chunk_size=200):
-            self._look_for_strays(session)
+            self._look_around(session)
+        for session_id, record_id in verification.strays() if options["all"] else ():
+            self._tell_orphan(record_id, f"a file, and no session {session_id}")
         totals = {name: self._counts[name] for name in ("verified", "ok", "failed", "orphans")}
         if self._json:
             self.say_json(totals)
@@ -43,13 +45,16 @@ class Command(commands.Command):
             self.say(" ".join(f"{name}={count}" for name, count in totals.items()))
         return commands.FOUND if self._counts["failed"] else commands.DONE
 
-    def _look_for_strays(self, session: Session) -> None:
+    def _look_around(self, session: Session) -> None:
         for record_id in verification.lines_without_row(session):
             self._counts["failed"] += 1
             self._tell("row_missing", record_id, f"session {session.session_id} has a line and no row")
         for record_id in verification.orphans(session):
-            self._counts["orphans"] += 1
-            self._tell("orphan_file", record_id, f"session {session.session_id} has a file and no row")
+            self._tell_orphan(record_id, f"session {session.session_id} has a file and no row")
+
+    def _tell_orphan(self, record_id: str, detail: str) -> None:
+        self._counts["orphans"] += 1
+        self._tell("orphan_file", record_id, detail)
 
     def _tell(self, word: str, record_id: str, detail: str) -> None:
         if self._json:

@@ -117,7 +117,7 @@ class Capture {
 
   record() {
     let due = performance.now();
-    const tick = async () => {
+    const beat = async () => {
       if (this.closing || this.over) return;
       const elapsed = this.elapsed();
       if (elapsed >= LONGEST_S * 1000) return this.finish();
@@ -129,6 +129,7 @@ class Capture {
       if (due < now) due = now + ((due - now) % (1000 / FPS)) + 1000 / FPS; // late: skip, never burst
       this.timer = setTimeout(tick, due - now);
     };
+    const tick = () => beat().catch(this.reject);
     tick();
   }
 
@@ -159,7 +160,7 @@ class Capture {
     changed();
     clearTimeout(this.timer);
     const elapsed = Math.min(this.elapsed(), LONGEST_S * 1000);
-    await this.sending; // a picture on its way still belongs to the capture
+    await this.sending?.catch(() => null); // a picture on its way still belongs to the capture
     this.release();
     this.send({ event: "capture.close", timestamp_end: this.stamp(elapsed) });
     say("The last frames are being turned into landmarks.");
