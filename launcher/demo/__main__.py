@@ -10,7 +10,8 @@ import httpx
 from websockets.exceptions import WebSocketException
 
 from launcher.demo import account
-from launcher.demo.story import STEPS, Story, Unexpected
+from launcher.demo.steps import STEPS
+from launcher.demo.story import Story, Unexpected
 
 WHOLE_S = 90.0  # OPS-11
 

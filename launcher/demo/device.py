@@ -10,16 +10,8 @@ from typing import Any
 import rfc8785
 from websockets.asyncio.client import ClientConnection, connect
 
-SNAPSHOT_REQUEST, SNAPSHOT, STATE_UPDATE, ERROR, AUTH, AUTH_SUCCESS, DEVICE_JOINED, DEVICE_LIST = (
-    3,
-    4,
-    5,
-    6,
-    7,
-    8,
-    10,
-    12,
-)
+SNAPSHOT_REQUEST, SNAPSHOT, STATE_UPDATE, ERROR, AUTH, AUTH_SUCCESS = 3, 4, 5, 6, 7, 8
+DEVICE_JOINED, DEVICE_LIST, BROADCAST = 10, 12, 13
 PATIENCE_S = 15.0
 
 Frame = dict[str, Any]
