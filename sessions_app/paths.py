@@ -54,7 +54,7 @@ def _directory(root: Path, user_id: str, session_id: str, below: tuple[str, ...]
 def _below(base: Path, *parts: str, create: bool) -> Path:
     if create:
         _make(base, base.joinpath(*parts))
-    at = str(base)  # the root may itself be reached through links
+    at = os.fspath(base)  # the root may itself be reached through links
     for part in parts:
         at = f"{at}/{part}"
         if _is_link(at):
