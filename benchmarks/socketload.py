@@ -75,7 +75,7 @@ class Client(asyncio.Protocol):
         """Nobody was meant to go."""
         self._tally.lost += 1
         if self._joined is not None and not self._joined.done():
-            self._joined.set_exception(ConnectionError("lost before it had joined"))
+            self._joined.set_exception(exc or ConnectionError("lost before it had joined"))
 
     def data_received(self, data: bytes) -> None:
         """Frames, and before them the answer to the handshake."""

@@ -10,9 +10,7 @@ FOLDER, or fetched by npm into a temporary folder.
 """
 
 import argparse
-import json
 import os
-import resource
 import shutil
 import socket
 import statistics
@@ -21,11 +19,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.crowds import Say, allow_open_files, crowd, resident_kib
 from benchmarks.socketload import PER_SESSION
 from benchmarks.stage import stage
 
@@ -55,7 +54,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peer", help="a folder with the peer's node_modules")
     given = parser.parse_args()
-    _allow_open_files()
+    allow_open_files()
     with _peer(given.peer) as peer, stage():
         _memory(given.connections, peer)
         if given.rounds:
@@ -81,14 +80,14 @@ def _memory(crowds: list[int], peer: str | None) -> None:
     print(f"\n{'idle connections':<34}{'KiB each':>10}{'joins/s':>10}{'lost':>6}")
     for count in crowds:
         for modules in (None, peer) if peer else (None,):
-            with _serving(modules) as server, _crowd(server, WARM_UP) as warm:
+            with _serving(modules) as server, _crowd_of(server, WARM_UP) as warm:
                 warm("join")
                 time.sleep(1)
-                before = _resident_kib(server.pid)
-                with _crowd(server, count) as say:
+                before = resident_kib(server.pid)
+                with _crowd_of(server, count) as say:
                     took = say("join")["report"]
                     lost = say(f"hold {SETTLE_S}")["lost"]
-                    each = (_resident_kib(server.pid) - before) / count
+                    each = (resident_kib(server.pid) - before) / count
             print(f"{server.name + ', ' + str(count):<34}{each:>10.1f}{count / took:>10.0f}{lost:>6}", flush=True)
 
 
@@ -97,7 +96,7 @@ def _latency(given: argparse.Namespace, peer: str | None) -> None:
     found: dict[str, list[dict[str, Any]]] = {}
     for _ in range(given.rounds):
         for modules, kind in cases:
-            with _serving(modules) as server, _crowd(server, given.crowd, kind) as say:
+            with _serving(modules) as server, _crowd_of(server, given.crowd, kind) as say:
                 say("join")
                 say(f"update {given.rate} 2")  # the first updates make the states
                 report = say(f"update {given.rate} {given.seconds}")["report"]
@@ -139,49 +138,8 @@ def _serving(modules: str | None) -> Iterator[Server]:
         process.wait()
 
 
-@contextmanager
-def _crowd(server: Server, count: int, kind: str = "update") -> Iterator[Any]:
-    """A generator with so many clients that send `kind`; call what it gives with a command to get the report."""
-    tokens = [""] * (count // PER_SESSION + 1)
-    if not server.peer:
-        from sessions_app.access import tokens as issuing
-
-        names = [f"bench-{time.time_ns()}-{number}" for number in range(len(tokens))]
-        tokens = [issuing.issue(name, access_ttl_s=86_400)["access_token"] for name in names]
-    plan = {"port": server.port, "peer": server.peer, "kind": kind, "connections": count, "tokens": tokens}
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(plan, file)
-        file.flush()
-        command = [sys.executable, "-m", "benchmarks.socketload", file.name]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert process.stdin is not None
-        assert process.stdout is not None
-        os.sched_setaffinity(process.pid, {LOAD_CORE})
-
-        def say(words: str) -> dict[str, Any]:
-            process.stdin.write(words + "\n")  # type: ignore[union-attr]
-            process.stdin.flush()  # type: ignore[union-attr]
-            answer: dict[str, Any] = json.loads(process.stdout.readline())  # type: ignore[union-attr]
-            return answer
-
-        try:
-            yield say
-        finally:
-            process.kill()
-            process.wait()
-            process.stdin.close()
-            process.stdout.close()
-
-
-def _resident_kib(pid: int) -> int:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return int(next(line.split()[1] for line in status.splitlines() if line.startswith("VmRSS")))
-
-
-def _allow_open_files() -> None:
-    """For the servers and the generator, which inherit it."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+def _crowd_of(server: Server, count: int, kind: str = "update") -> AbstractContextManager[Say]:
+    return crowd(server.port, count, peer=server.peer, kind=kind, core=LOAD_CORE)
 
 
 def _wait_for(port: int) -> None:
