@@ -43,7 +43,7 @@ def django_db_setup(
 ) -> Iterator[None]:
     """A test database for every run: pytest-django's makes none where tests only drive web processes on it."""
     with django_db_blocker.unblock():
-        made = setup_databases(verbosity=0, interactive=False, aliases=["default"])
+        made = setup_databases(verbosity=0, interactive=False, serialized_aliases=[])
     yield
     with django_db_blocker.unblock():
         teardown_databases(made, verbosity=0)
