@@ -171,7 +171,9 @@ async def _opened(url: str) -> ClientConnection:
 
     session_id, user_id, token = await sync_to_async(_new_session)()
     headers = {"Authorization": f"Bearer {token}"}
-    socket = await connect(f"{url.replace('http', 'ws', 1)}/ws/capture", additional_headers=headers, proxy=None)
+    where = f"{url.replace('http', 'ws', 1)}/ws/capture"
+    # Without pings: a client that is held back (GES-33) would take its own unread pongs for a dead server.
+    socket = await connect(where, additional_headers=headers, proxy=None, ping_interval=None)
     opening = {
         "event": "capture.open", "schema_version": "1.0.1", "record_id": str(uuid.uuid4()), "user_id": user_id,
         "session_id": session_id, "timestamp": _at(0), "performer_id": user_id, "timestamp_start": _at(0),

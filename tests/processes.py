@@ -23,6 +23,7 @@ class WebProcess:
     def __init__(self, **env: str) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        self.token = ""  # for those that speak as one person
         self.env = {**os.environ, **same_stores(), "SERVER_ADDR": f"127.0.0.1:{self.port}", **env}
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -19,14 +20,14 @@ PORTRAIT = Path(sys.prefix, "lib", f"python3.{sys.version_info[1]}", "site-packa
 SIZE = (360, 480)
 
 
-def portraits(count):
+def portraits(count, size=SIZE):
     """The portrait, zoomed in a little further in each picture, so that the landmarks move."""
     picture = cv2.imread(str(PORTRAIT / "grace_hopper.jpg"))
     height, width = picture.shape[:2]
     found = []
     for number in range(count):
         part = picture[8 * number : height - 8 * number, 6 * number : width - 6 * number]
-        found.append(cv2.imencode(".jpg", cv2.resize(part, SIZE))[1].tobytes())
+        found.append(cv2.imencode(".jpg", cv2.resize(part, size))[1].tobytes())
     return found
 
 
@@ -84,20 +85,56 @@ def test_the_persons_own_left_is_right_in_the_picture(rows):
     assert rows[0][0][22] > rows[0][0][24]
 
 
-def test_rows_equal_an_independent_run_of_the_library(rows):
-    """GES-37, GES-40: column by column, with the documented indices written out here."""
+def independent_rows(jpegs):
+    """The library's own answers, with the documented indices written out here."""
     from mediapipe.python.solutions.holistic import Holistic
 
     face = [468, 469, 470, 471, 472, 473, 474, 475, 33, 133, 159, 145, 263, 362, 386, 374, 70, 63, 105, 336, 296, 334,
             1, 6, 197, 61, 291, 13, 14, 78, 308, 199]  # fmt: skip
+    rows = []
     with Holistic(model_complexity=1, smooth_landmarks=True, refine_face_landmarks=True) as holistic:
-        for jpeg, row in zip(portraits(4), rows[0], strict=True):
+        for jpeg in jpegs:
             pixels = cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
             found = holistic.process(pixels)
-            pose = [value for point in found.pose_landmarks.landmark for value in (point.x, point.y)]
-            chosen = [found.face_landmarks.landmark[index] for index in face]
-            expected = pose + [0.0] * 84 + [value for point in chosen for value in (point.x, point.y)]
-            assert (row == np.array(expected, dtype="<f4")).all()
+            points = [*found.pose_landmarks.landmark, *[SimpleNamespace(x=0, y=0)] * 42]
+            points += [found.face_landmarks.landmark[index] for index in face]
+            rows.append([value for point in points for value in (point.x, point.y)])
+    return np.array(rows, dtype="<f4")
+
+
+def test_rows_equal_an_independent_run_of_the_library(rows):
+    """GES-37, GES-40: column by column."""
+    assert (rows[0] == independent_rows(portraits(4))).all()
+
+
+def test_the_librarys_groups_and_options_are_the_contracts(monkeypatch):
+    """GES-37, GES-40, GES-42: no picture at hand shows hands, so a stand-in tells left from right; input is RGB."""
+    asked, seen = {}, []
+
+    def group(count, x):
+        return SimpleNamespace(landmark=[SimpleNamespace(x=x, y=x + 1)] * count)
+
+    class Holistic:
+        def __init__(self, **options):
+            asked.update(options)
+
+        def process(self, pixels):
+            seen.append(pixels[0, 0].tolist())
+            return SimpleNamespace(
+                pose_landmarks=None, face_landmarks=group(478, 7), left_hand_landmarks=group(21, 3),
+                right_hand_landmarks=group(21, 5),
+            )  # fmt: skip
+
+    monkeypatch.setattr(landmarks, "_import_holistic", lambda: SimpleNamespace(Holistic=Holistic))
+    red = cv2.imencode(".jpg", np.full((64, 64, 3), (0, 0, 255), np.uint8))[1].tobytes()
+    row = np.frombuffer(landmarks.HolisticGraph().row(red, 64, 64), "<f4")
+    groups = {name: set(row[layout.columns(name)].tolist()) for name in layout.GROUPS}
+    assert groups == {"pose": {0.0}, "left_hand": {3.0, 4.0}, "right_hand": {5.0, 6.0}, "face": {7.0, 8.0}}
+    assert seen[0][0] > 250 > 5 > seen[0][2]
+    assert asked == {
+        "static_image_mode": False, "model_complexity": 1, "smooth_landmarks": True, "refine_face_landmarks": True,
+        "min_detection_confidence": 0.5, "min_tracking_confidence": 0.5,
+    }  # fmt: skip
 
 
 def test_a_picture_with_nobody_is_a_row_of_zeros():
