@@ -58,12 +58,14 @@ def baton(**env: str) -> Iterator[httpx.Client]:
     running = [subprocess.Popen([sys.executable, *command], env=whole) for command in commands]
     token = tokens.issue("bench", roles=["operator"], access_ttl_s=86400)["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60, trust_env=False) as http:
-        _until(lambda: _answers(http))
-        yield http
-    for process in reversed(running):
-        process.terminate()
-        process.wait(40)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60, trust_env=False) as http:
+            _until(lambda: _answers(http))
+            yield http
+    finally:
+        for process in reversed(running):
+            process.terminate()
+            process.wait(40)
 
 
 def _chat_beside_bare(http: httpx.Client, count: int) -> None:

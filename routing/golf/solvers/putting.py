@@ -17,7 +17,8 @@ from routing.golf.solvers.rolling import Family, Fate
 
 CAPTURE_SPEED_MPS = 1.63  # dead centre, rim effects included (Holmes 1991); by free fall alone it is 1.313
 _NEAREST_M = 0.02
-_STEP_M, _COARSE_STEP_M = 0.2, 0.6
+# The longest steps along a path, to find it and to look for it, by the noise of the survey up to which they do.
+_STEPS_M = ((0.0002, 0.2, 0.6), (0.003, 0.1, 0.2), (math.inf, 0.05, 0.2))
 _GROWTH = 0.35
 _LONGEST = 4.0  # paths longer than this many times the distance are given up
 _SPREAD_DEG, _SPACING_DEG = 120, 3  # arrival headings to either side of the line from cup to ball
@@ -74,8 +75,10 @@ def solve(relief: Relief, putt: Putt) -> Line | Code:
         return Code.LEAVES_GREEN
     bearing_rad = math.atan2(putt.ball.y_m - putt.cup.y_m, putt.ball.x_m - putt.cup.x_m)
     spread = np.radians(np.arange(-_SPREAD_DEG, _SPREAD_DEG + 1, _SPACING_DEG, dtype=float))
-    coarse = _family(relief, putt, bearing_rad + spread, _COARSE_STEP_M)
-    lines = [line for low, high in _brackets(coarse, putt) if (line := _refine(relief, putt, low, high)) is not None]
+    step_m, coarse_step_m = next(steps for noise_m, *steps in _STEPS_M if relief.noise_m <= noise_m)
+    coarse = _family(relief, putt, bearing_rad + spread, coarse_step_m)
+    refined = (_refine(relief, putt, low, high, step_m) for low, high in _brackets(coarse, putt))
+    lines = [line for line in refined if line is not None]
     lines = [line for line in lines if abs(line.aim_rad) < _STEEPEST_AIM_RAD]
     return min(lines, key=lambda line: abs(line.aim_rad)) if lines else _reason(relief, putt, coarse)
 
@@ -139,11 +142,11 @@ def _brackets(family: Family, putt: Putt) -> Iterator[tuple[float, float]]:
         yield float(family.headings_rad[k]) - margin_rad, float(family.headings_rad[k + 1]) + margin_rad
 
 
-def _refine(relief: Relief, putt: Putt, low_rad: float, high_rad: float) -> Line | None:
+def _refine(relief: Relief, putt: Putt, low_rad: float, high_rad: float, step_m: float) -> Line | None:
     """Narrow a bracket until neighbouring paths agree on the one that meets the ball; None when they never do."""
     apart_rad = _APART_M / distance_m(putt.ball, putt.cup)
     for _ in range(_ROUNDS):
-        family = _family(relief, putt, np.linspace(low_rad, high_rad, _REFINED), _STEP_M)
+        family = _family(relief, putt, np.linspace(low_rad, high_rad, _REFINED), step_m)
         misses = _misses_rad(family, putt)
         if crossings := _crossings(misses):
             k = crossings[0]

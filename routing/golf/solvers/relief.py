@@ -37,12 +37,14 @@ class Relief:
     fields: (4, nx, ny) height, slope along x and along y per spacing, twist, at the nodes; metres.
     gradients: (nx - 1, ny - 1, 2, 16) coefficients of s^p t^q for dh/dx and dh/dy, (s, t) in [0, 1] inside the cell.
     valid: (nx, ny) bool; a point counts as on the green's data when its nearest node is valid.
+    noise_m: how far single nodes stick out of their neighbours' run, standard deviation in metres.
     """
 
     fields: Floats
     gradients: Floats
     valid: Bools
     spacing_m: float
+    noise_m: float
 
     def is_valid(self, xy_m: Floats) -> Bools:
         """Whether each of n points (2, n) lies within the extents and nearest to a valid node."""
@@ -86,7 +88,21 @@ def of(heights_m: Floats, valid: Bools, spacing_m: float) -> Relief:
     for power in (1, 2, 3):
         gradients[:, :, 0, power - 1, :] = power * coefficients[:, :, power, :] / spacing_m
         gradients[:, :, 1, :, power - 1] = power * coefficients[:, :, :, power] / spacing_m
-    return Relief(fields, gradients.reshape(*coefficients.shape[:2], 2, 16), valid, spacing_m)
+    gradients = gradients.reshape(*coefficients.shape[:2], 2, 16)
+    return Relief(fields, gradients, valid, spacing_m, _noise_m(heights_m, valid))
+
+
+def _noise_m(heights_m: Floats, valid: Bools) -> float:
+    """Noise of the survey by third differences along both axes, to which smooth ground adds next to nothing."""
+    third = [np.diff(heights_m, 3, axis)[_all_four(valid, axis)] for axis in (0, 1)]
+    squares = np.concatenate(third) ** 2
+    return float(np.sqrt(squares.mean() / 20)) if squares.size else 0.0  # 20 = 1 + 9 + 9 + 1
+
+
+def _all_four(valid: Bools, axis: int) -> Bools:
+    """Where a node and the three behind it are valid."""
+    length = valid.shape[axis] - 3
+    return cast(Bools, np.logical_and.reduce([np.take(valid, range(k, k + length), axis) for k in range(4)]))
 
 
 def _coefficients(fields: Floats) -> Floats:
