@@ -158,7 +158,7 @@ def test_objects_pass_the_servers_schema(version: str, session_id: str) -> None:
         manifests.deployment(session_id, USER, at=HERE, replicas=0),
         manifests.service(session_id, USER, at=HERE, owner_uid="7f3a"),
     ):
-        kubernetes_validate.validate(manifest, version, strict=True)
+        assert kubernetes_validate.validate(manifest, version, strict=True) == version
 
 
 @pytest.mark.parametrize("user_id", ["a" * 128, "a+b@c.d", "A-", "x" * 39 + "@", "0" + "." * 127, "user@example.com"])

@@ -19,16 +19,21 @@ GOOD = {
 }
 
 
+def found(shape: shapes.Check, value: object) -> list[tuple[str, str]]:
+    try:
+        shapes.require(shape, value)
+    except FieldErrors as errors:
+        return [(one.field, one.code) for one in errors]
+    return []
+
+
 def faults(**over) -> list[tuple[str, str]]:
-    value = {name: member for name, member in {**GOOD, **over}.items() if member is not ...}
-    with pytest.raises(FieldErrors) as refused:
-        shapes.require(SHAPE, value)
-    return [(one.field, one.code) for one in refused.value]
+    return found(SHAPE, {name: member for name, member in {**GOOD, **over}.items() if member is not ...})
 
 
 def test_require_accepts_what_has_the_shape():
     """ADV-2: optional members may be absent."""
-    shapes.require(SHAPE, GOOD)
+    assert faults() == []
 
 
 @pytest.mark.parametrize(
@@ -72,4 +77,4 @@ def test_require_finds_everything_at_once():
 
 def test_open_object_lets_strangers_pass():
     """ADV-3: a client ignores members it does not know."""
-    shapes.require(shapes.open_object({"a": shapes.integer(1)}), {"a": 1, "b": object()})
+    assert found(shapes.open_object({"a": shapes.integer(1)}), {"a": 1, "b": object()}) == []
