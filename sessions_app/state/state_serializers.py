@@ -90,9 +90,9 @@ class ClashOut(serializers.Serializer[Any]):
     """One conflict (STA-40); the flags of absent sides are left out when false."""
 
     path = serializers.CharField()
-    base = serializers.JSONField(allow_null=True)
-    server = serializers.JSONField(allow_null=True)
-    client = serializers.JSONField(allow_null=True)
+    base = serializers.JSONField()  # null is a value too
+    server = serializers.JSONField()  # null is a value too
+    client = serializers.JSONField()  # null is a value too
     chosen = serializers.ChoiceField(["server", "client"])
     base_absent = serializers.BooleanField(required=False)
     server_absent = serializers.BooleanField(required=False)
