@@ -43,7 +43,7 @@ UNFITTING = pytest.param(GenerationMode.NEGATIVE, marks=pytest.mark.soak)  # thi
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, UNFITTING], ids=["fitting", "unfitting"])
 def test_answers_are_as_documented(documented: Any, mode: GenerationMode) -> None:
     """CON-4, OPS-15: no 500, no undocumented status, no answer of another form."""
-    asked = []
+    asked: list[str] = []
     for found in documented.get_all_operations():
         operation = found.ok()
         with suppress(Unsatisfiable):  # some operations have nothing that could be wrong
