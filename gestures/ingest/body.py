@@ -83,7 +83,8 @@ class Body:
             data = bytearray()
             while isinstance(piece := await self._piece(), Data) and len(data) <= limits.MAX_FRAME_BYTES:
                 data += piece.data
-                yield moves.Heard()
+                if not self._pieces:  # once for all that came together
+                    yield moves.Heard()
             yield moves.Frame(bytes(data))
         if await self._piece() is not None:
             raise Malformed(f"more parts than the {len(declared.metas)} frames of the meta")
