@@ -14,7 +14,7 @@ from sessions_app.models import Session, State
 from sessions_app.state import statestore
 from sessions_app.state.batch import Batch
 from sessions_app.state.operations import Operation, Outcome
-from sessions_app.state.statestore import Found
+from sessions_app.state.rows import Found
 from sessions_app.state.versions import Snapshot
 
 Result = Outcome | DomainError

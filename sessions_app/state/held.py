@@ -9,7 +9,7 @@ from sessions_app.state import history
 from sessions_app.state.canonical import EMPTY, Document, stored
 from sessions_app.state.operations import Operation
 from sessions_app.state.patches import Change
-from sessions_app.state.statestore import LoadedState, LockedSession
+from sessions_app.state.rows import LoadedState, LockedSession
 from sessions_app.state.versions import Snapshot, Version, etag, oldest_kept, packed, unpacked
 
 ACTIVE: Final[str] = Session.Status.ACTIVE.value

@@ -12,8 +12,8 @@ import structlog
 from django.db import connection as django_connection
 
 from sessions_app.errors import DatabaseUnavailable
-from sessions_app.state import columns, statements, statestore
-from sessions_app.state.statestore import Found
+from sessions_app.state import columns, rows, statements
+from sessions_app.state.rows import Found
 
 MOST_PER_QUERY: Final = 64
 MOST_WAITING: Final = 2048
@@ -82,7 +82,7 @@ class _Reader:
             self._connection.prepare_threshold = 0
             columns.register(self._connection)
         cursor = await self._connection.execute(statements.READ, [columns.texts(session_ids)], binary=True)
-        return {row[0]: statestore.found(row) for row in await cursor.fetchall()}
+        return {row[0]: rows.found(row) for row in await cursor.fetchall()}
 
     async def _close(self) -> None:
         leaving, self._connection = self._connection, None

@@ -3,9 +3,8 @@
 The SQL is in statements.py.
 """
 
-import datetime as dt
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final
 from weakref import WeakSet
 
 import orjson
@@ -14,56 +13,12 @@ from django.db import connection
 
 from sessions_app.state import columns, statements
 from sessions_app.state.columns import Column, bigints, blobs, texts, timestamps
-from sessions_app.state.versions import Snapshot, Version, oldest_kept, unpacked
-
-if TYPE_CHECKING:
-    from sessions_app.state.held import Held, Moment
+from sessions_app.state.held import Held, Moment
+from sessions_app.state.rows import Found, LoadedState, LockedSession, found
+from sessions_app.state.versions import Snapshot, Version, oldest_kept
 
 _NO_EPOCH: Final = "00000000-0000-0000-0000-000000000000"
 FORGET_EVERY: Final = 64  # versions; history is longer than promised by less than this many rows
-
-
-class LockedSession(NamedTuple):
-    """What a write has to know of a session, whose row is locked until the transaction ends."""
-
-    session_id: str
-    user_id: str
-    status: str
-    last_activity_at: dt.datetime
-
-
-class LoadedState(NamedTuple):
-    """A state as it is stored; `data` is None where the caller's checksum was right."""
-
-    session_id: str
-    epoch: str
-    version: int
-    checksum: str
-    device_id: str | None
-    app_version: str | None
-    created_at: dt.datetime
-    updated_at: dt.datetime
-    expires_at: dt.datetime
-    size_bytes: int
-    stored_bytes: int
-    data: bytes | None
-
-    def snapshot(self, user_id: str, canonical: bytes) -> Snapshot:
-        """The state as readers get it."""
-        return Snapshot(
-            session_id=self.session_id,
-            user_id=user_id,
-            canonical=canonical,
-            version=self.version,
-            epoch=self.epoch,
-            checksum=self.checksum,
-            device_id=self.device_id,
-            app_version=self.app_version,
-            created_at=self.created_at,
-            last_updated=self.updated_at,
-            expires_at=self.expires_at,
-            stored_bytes=self.stored_bytes,
-        )
 
 
 def lock(session_ids: Sequence[str], checksums: Sequence[str | None]) -> tuple[list[LockedSession], list[LoadedState]]:
@@ -78,26 +33,10 @@ def lock(session_ids: Sequence[str], checksums: Sequence[str | None]) -> tuple[l
     ]
 
 
-def read(session_id: str) -> "Found | None":
+def read(session_id: str) -> Found | None:
     """The session and its state as last committed, without a lock; None if there is no such session."""
     rows = _rows(statements.READ, [texts([session_id])])
     return found(rows[0]) if rows else None
-
-
-class Found(NamedTuple):
-    """A session that exists, and its state if it has one."""
-
-    user_id: str
-    snapshot: Snapshot | None
-
-
-def found(row: Sequence[Any]) -> Found:
-    """What a row of `statements.READ` says."""
-    session_id, user_id, epoch, *rest = row
-    if epoch is None:
-        return Found(user_id, None)
-    state = LoadedState(session_id, epoch, *rest)
-    return Found(user_id, state.snapshot(user_id, unpacked(state.data or b"", state.size_bytes)))
 
 
 def versions_by_op(ops: Sequence[tuple[str, str, str]]) -> list[Version]:
@@ -105,7 +44,7 @@ def versions_by_op(ops: Sequence[tuple[str, str, str]]) -> list[Version]:
     return [Version._make(row) for row in _rows(statements.BY_OP, [texts(column) for column in zip(*ops, strict=True)])]
 
 
-def write(changed: Sequence["Held"], now: "Moment", *, touched: Sequence[str]) -> None:
+def write(changed: Sequence[Held], now: Moment, *, touched: Sequence[str]) -> None:
     """Append what was made to the operation log and bring the states up to it."""
     inserted = [held for held in changed if not held.is_stored]
     forgetting = [held for held in changed if held.made[0].version == 1 or _crosses(held.made)]
@@ -129,7 +68,7 @@ def _crosses(made: Sequence[Version]) -> bool:
     return made[-1].version // FORGET_EVERY > (made[0].version - 1) // FORGET_EVERY
 
 
-def _made(changed: Sequence["Held"]) -> list[Column]:
+def _made(changed: Sequence[Held]) -> list[Column]:
     versions = [version for held in changed for version in held.made]
     # Only the newest version of a session brings its state along.
     states = [held if version is held.made[-1] else None for held in changed for version in held.made]
@@ -171,7 +110,7 @@ def _made(changed: Sequence["Held"]) -> list[Column]:
     ]
 
 
-def _states(changed: Sequence["Held"]) -> list[Column]:
+def _states(changed: Sequence[Held]) -> list[Column]:
     snapshots = [held.state for held in changed if isinstance(held.state, Snapshot)]
     return [
         texts([s.session_id for s in snapshots]),
@@ -186,7 +125,7 @@ def _states(changed: Sequence["Held"]) -> list[Column]:
     ]
 
 
-def _kept(changed: Sequence["Held"]) -> list[Column]:
+def _kept(changed: Sequence[Held]) -> list[Column]:
     last = [held.made[-1] for held in changed]
     return [
         texts([v.session_id for v in last]),
