@@ -153,6 +153,26 @@ def test_announce(admin, device, user, audience, delivered):
     assert len([frame for frame in elsewhere.quiet() if frame["type"] == 13]) == (audience == "user")
 
 
+def test_announce_to_all(admin, device, watcher):
+    """DEV-71, DEV-73: everybody but the admin channel."""
+    phone = device()
+    answer = admin.post("/admin/broadcast", {"message": "hello", "audience": "all"}).json()
+
+    assert phone.next_of(13)["payload"]["id"] == answer["id"]
+    assert answer["delivered"] >= 1
+    assert [frame for frame in watcher.quiet() if frame["payload"].get("id") == answer["id"]] == []
+
+
+@pytest.mark.soak
+def test_metrics(watcher, device):
+    """DEV-72: counts, every ten seconds."""
+    device()
+    figures = watcher.until(lambda frame: frame["payload"]["type"] == "metrics", 25)["payload"]["data"]
+
+    assert figures.keys() == {"sessions", "connections", "snapshots"}
+    assert figures["connections"]["session"] >= 1
+
+
 def test_announce_to_admins(admin, watcher, device):
     """DEV-71, DEV-72, OPS-37: the seed's body is enough; no other connection hears it."""
     phone = device()
