@@ -126,6 +126,11 @@ def remove(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
+def is_there(reference: str) -> bool:
+    """Whether anything bears the name a reference gives. Raises ValueError for a reference of another form."""
+    return os.path.lexists(resolve(reference))
+
+
 def read(reference: str) -> bytes:
     """The file a reference names, never through a link, and no more of it than one of ours can have.
 

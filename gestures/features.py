@@ -158,7 +158,14 @@ def _lock(opened: Open) -> Session:
 
 
 def _complete_lost_commit(session: Session, record_id: str) -> bool:
-    """Whether the log holds this capture already; a row that was lost with its commit is inserted (GES-48)."""
+    """Whether the log holds this capture already; a row that was lost with its commit is inserted (GES-48).
+
+    A line is written only after its file has its name, so a log, which may be long, is read only if there is the file.
+    """
+    if not paths.session_log_path(session.user_id, session.session_id).exists():
+        raise errors.StoreFailed("The session's log has vanished; a new one would hide that.")
+    if not artifacts.is_there(artifacts.uri(session.user_id, session.session_id, record_id)):
+        return False
     try:
         lines = recorded(session.user_id, session.session_id, record_id)
     except OSError as error:

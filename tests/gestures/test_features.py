@@ -170,6 +170,22 @@ def test_a_line_whose_commit_was_lost_gets_its_row(session):
     assert files() == [f"{ref.record_id}.npz"]
 
 
+def test_a_line_without_row_and_file_refuses_its_record_id(session):
+    """GES-48: nothing is written over what the log says, and nothing is left."""
+    ref = features.store(extracted(session))
+    FeatureRef.objects.all().delete()
+    artifacts.resolve(ref.uri).unlink()
+    with pytest.raises(errors.RecordIdUsed):
+        features.store(extracted(session, record_id=str(ref.record_id)))
+    assert (files(), FeatureRef.objects.count(), len(events("u1", session.session_id))) == ([], 0, 2)
+
+
+def test_a_completion_does_not_read_the_log(session, monkeypatch):
+    """A long session's captures complete as soon as a short one's."""
+    monkeypatch.setattr(features, "recorded", lambda *_: pytest.fail("read"))
+    assert features.store(extracted(session)).frames == 4
+
+
 def test_replay_puts_back_a_lost_row(session):
     """SES-59, feature_row_missing: inserted from the line if the artefact verifies."""
     ref = features.store(extracted(session))
