@@ -2,10 +2,13 @@
 
 import json
 import time
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from devices.limits import Deadlines
 from sessions_app.access import logins, tokens
 from tests.factories import make_token
 from tests.processes import WebProcess
@@ -92,6 +95,19 @@ def test_auth_too_late(visitor):
     one = visitor()
     one.send(HEARTBEAT, {})
     assert one.close_code() == 4408
+
+
+@pytest.mark.parametrize(("is_busy", "closed"), [(True, []), (False, [4408])])
+def test_auth_in_hand(is_busy, closed):
+    """DEV-6: the client was in time, whatever the server's own delay."""
+    closes: list[int] = []
+    outbox = SimpleNamespace(is_closing=False)
+    one: Any = SimpleNamespace(heard_at=0.0, is_busy=is_busy, outbox=outbox, close=closes.append)
+    deadlines = Deadlines(one, auth_within_s=10, silence_s=120)
+
+    assert deadlines.check(9) == 10
+    assert deadlines.check(10) == 11
+    assert closes == closed
 
 
 def test_too_many_unauthenticated_sockets(visitor):
