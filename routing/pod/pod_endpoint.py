@@ -93,6 +93,8 @@ class PodEndpoint(Endpoint):
         parsers = self.get_parsers() if request.method == "POST" else []
         if parsers and self.get_content_negotiator().select_parser(request, parsers) is None:
             raise UnsupportedMedia
+        if parsers and not request.body:
+            raise MalformedJson  # DRF would take nothing for an object without members
 
     def _again(self, look: Look, is_last: bool) -> Response | None:
         try:

@@ -69,7 +69,7 @@ def test_objects_pass_the_servers_schema(objects: list[Object], version: str) ->
         if each["kind"] == "TriggerAuthentication":
             kube_objects.trigger_authentication(each)
         else:
-            kubernetes_validate.validate(each, version, strict=True)
+            assert kubernetes_validate.validate(each, version, strict=True) == version
 
 
 def test_whatever_is_referred_to_exists(objects: list[Object]) -> None:

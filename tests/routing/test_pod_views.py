@@ -89,6 +89,7 @@ def test_create_refuses_what_it_cannot_attach_to(api: Api, uuid: str, status: in
         (b"{", "MALFORMED_JSON"),
         (b"[]", "MALFORMED_JSON"),
         (b" ", "MALFORMED_JSON"),
+        (b"", "MALFORMED_JSON"),
         (b'{"user_id":"a","user_id":"b"}', "MALFORMED_JSON"),
         (b"{}", "FIELD_MISSING"),
         (b'{"user_id":null}', "FIELD_MISSING"),
@@ -101,7 +102,7 @@ def test_create_refuses_what_it_cannot_attach_to(api: Api, uuid: str, status: in
 )
 def test_create_refuses_malformed_bodies(api: Api, body: bytes, code: str) -> None:
     """POD-2, CON-5."""
-    answer = api.raw("POST", CREATE, body)
+    answer = api.raw("POST", CREATE, body, **{"Content-Type": "application/json"})  # also where there is no body
     assert (answer.status_code, answer.json()["code"]) == (400, code)
 
 
