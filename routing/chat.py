@@ -75,12 +75,9 @@ def accept(session_id: str, *, text: str, by: Caller, key: str | None = None) ->
         if pod.unsettled >= settings.CHAT_MAX_PENDING:
             raise QueueFull(f"{pod.unsettled} messages wait for this pod already.")
         may_wait = pod.state == State.RUNNING and not pod.unsettled
-        message = _queue(pod, text=text, by=by, key=key, digest=digest)
-        pods.rouse(pod, reason="message_queued", performer_id=message.performer_id)
-        pod_events.append(
-            pod.session, "chat.accepted", performer_id=message.performer_id,
-            message_id=str(message.message_id), length=len(text),
-        )  # fmt: skip
+        performer_id = pod_events.performer_of(by, pod.session)
+        pods.rouse(pod, reason="message_queued", performer_id=performer_id)
+        message = _queue(pod, text=text, by=by, performer_id=performer_id, key=key, digest=digest)
         transaction.on_commit(partial(faults.reach, "chat.committed"))
         if may_wait:
             # Before the list is written: somebody waits for the answer.
@@ -136,7 +133,7 @@ def settle(delivery: Delivery, outcome: Outcome) -> bool:
 
 def again(message: ChatMessage) -> ChatMessage:
     """The message as it is now."""
-    return ChatMessage.objects.get(pk=message.pk)
+    return podstore.read_message(message.pk)
 
 
 def free_leases(pod: Pod) -> None:
@@ -176,18 +173,21 @@ def _accepted_before(pod: Pod, by: Caller, key: str | None, digest: str | None) 
     return Accepted(message, position=pod.unsettled, replayed=True)
 
 
-def _queue(pod: Pod, *, text: str, by: Caller, key: str | None, digest: str | None) -> ChatMessage:
-    """Insert a message behind all others of a locked pod."""
+def _queue(pod: Pod, *, text: str, by: Caller, performer_id: str, key: str | None, digest: str | None) -> ChatMessage:
+    """Insert a message behind all others of a locked pod, and leave a line of it."""
     at = clock.now()
     pod.last_seq, pod.last_cursor, pod.unsettled = pod.last_seq + 1, pod.last_cursor + 1, pod.unsettled + 1
     pod.desired, pod.last_work_at, pod.last_activity_at = Pod.Desired.AWAKE, at, at
     message = ChatMessage(
         pod=pod, seq=pod.last_seq, cursor=pod.last_cursor, text=text, accepted_by=by.name, created_at=at,
-        performer_id=pod_events.performer_of(by, pod.session), request_id=context.request_id.get(),
-        next_attempt_at=at, idempotency_key=key, idempotency_digest=digest,
+        performer_id=performer_id, request_id=context.request_id.get(), next_attempt_at=at,
+        idempotency_key=key, idempotency_digest=digest,
     )  # fmt: skip
+    pod_events.write(
+        pod.session, "chat.accepted", performer_id=performer_id, message_id=str(message.pk), length=len(text)
+    )
     chatstore.queue(
-        message_id=message.pk, pod_id=pod.pk, seq=message.seq, cursor=message.cursor, text=text, at=at,
+        pod.session, message_id=message.pk, pod_id=pod.pk, seq=message.seq, cursor=message.cursor, text=text, at=at,
         performer_id=message.performer_id, accepted_by=message.accepted_by, request_id=message.request_id,
         key=key, digest=digest,
     )  # fmt: skip
@@ -219,14 +219,14 @@ def _settle(message: ChatMessage, *, status: str, response: str | None = None, *
     pod, at = message.pod, clock.now()
     pod.last_cursor, pod.unsettled = pod.last_cursor + 1, pod.unsettled - 1
     message.status, message.response, message.settled_at, message.cursor = status, response, at, pod.last_cursor
-    chatstore.settle(
-        message_id=message.pk, pod_id=pod.pk, status=status, cursor=message.cursor, response=response, at=at,
-        error_code=message.error_code, error_detail=message.error_detail, pod_status=message.pod_status,
-        failures=message.failures,
-    )  # fmt: skip
-    pod_events.append(
+    pod_events.write(
         pod.session, f"chat.{status}", performer_id=pod_events.SYSTEM,
         message_id=str(message.pk), attempts=message.attempts, **members,
+    )  # fmt: skip
+    chatstore.settle(
+        pod.session, message_id=message.pk, pod_id=pod.pk, status=status, cursor=message.cursor, response=response,
+        at=at, error_code=message.error_code, error_detail=message.error_detail, pod_status=message.pod_status,
+        failures=message.failures,
     )  # fmt: skip
     transaction.on_commit(partial(pod_frames.settled, pod.session_id, message))
 

@@ -1,7 +1,7 @@
 """Door to the rows of the chat queue where it is hot: a message is queued, claimed and settled in one statement each.
 
-Plain SQL: the ORM has no words for changing two tables in one round trip. What else happens to the pod, a change of its
-state above all, is pod_moves.py's.
+Plain SQL: the ORM has no words for changing three tables in one round trip. What else happens to the pod, a change of
+its state above all, is pod_moves.py's.
 """
 
 import datetime as dt
@@ -9,6 +9,8 @@ import uuid
 from typing import Any, NamedTuple
 
 from django.db import connection
+
+from sessions_app.models import Session
 
 # The commit of a claim need not wait for the disk: one that a crash of PostgreSQL forgets is made again (POD-33).
 _CLAIM = """
@@ -31,8 +33,15 @@ WITH pod AS (
 SELECT set_config('synchronous_commit', 'off', true), pod.is_calm, first.due, claimed.*
 FROM pod LEFT JOIN first ON true LEFT JOIN claimed ON true"""
 
-_QUEUE = """
-WITH message AS (
+# What the session's row has to know of its log after a line was written.
+_RECORDED = """recorded AS (
+    UPDATE sessions_app_session
+    SET log_lines = %(log_lines)s, log_head = %(log_head)s, last_activity_at = %(session_activity_at)s
+    WHERE session_id = %(session_id)s
+)"""
+
+_QUEUE = f"""
+WITH {_RECORDED}, message AS (
     INSERT INTO routing_chatmessage (
         message_id, pod_id, seq, cursor, status, text, performer_id, accepted_by, request_id, idempotency_key,
         idempotency_digest, attempts, failures, next_attempt_at, created_at)
@@ -45,8 +54,8 @@ SET last_seq = %(seq)s, last_cursor = %(cursor)s, unsettled = unsettled + 1, des
     last_activity_at = %(at)s
 WHERE id = %(pod_id)s"""
 
-_SETTLE = """
-WITH message AS (
+_SETTLE = f"""
+WITH {_RECORDED}, message AS (
     UPDATE routing_chatmessage
     SET status = %(status)s, cursor = %(cursor)s, response = %(response)s, error_code = %(error_code)s,
         error_detail = %(error_detail)s, pod_status = %(pod_status)s, failures = %(failures)s, settled_at = %(at)s,
@@ -93,16 +102,20 @@ def claim(
     return NotClaimed(due, is_calm) if message_id is None else Claimed(message_id, *rest)
 
 
-def queue(**columns: Any) -> None:
-    """Insert a message and count it in its locked pod."""
-    _execute(_QUEUE, columns)
+def queue(session: Session, **columns: Any) -> None:
+    """Insert a message and count it in its locked pod, once the line of it is in the session's log."""
+    _execute(_QUEUE, session, columns)
 
 
-def settle(**columns: Any) -> None:
-    """Give a message its outcome and count it in its locked pod."""
-    _execute(_SETTLE, columns)
+def settle(session: Session, **columns: Any) -> None:
+    """Give a message its outcome and count it in its locked pod, once the line of it is in the session's log."""
+    _execute(_SETTLE, session, columns)
 
 
-def _execute(statement: str, columns: dict[str, Any]) -> None:
+def _execute(statement: str, session: Session, columns: dict[str, Any]) -> None:
+    recorded = {
+        "session_id": session.session_id, "log_lines": session.log_lines, "log_head": session.log_head,
+        "session_activity_at": session.last_activity_at,
+    }  # fmt: skip
     with connection.cursor() as cursor:
-        cursor.execute(statement, columns)
+        cursor.execute(statement, {**recorded, **columns})

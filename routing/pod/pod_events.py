@@ -22,6 +22,12 @@ BY_STATE = {
 
 def append(session: Session, kind: str, *, performer_id: str, **members: Any) -> None:
     """Append one event to the log of a session whose row is locked. Raises RecorderUnavailable."""
+    write(session, kind, performer_id=performer_id, **members)
+    session.save_recorded()
+
+
+def write(session: Session, kind: str, *, performer_id: str, **members: Any) -> None:
+    """The same, for a caller that writes what the session's row has to know of its log by itself."""
     event = {
         "schema_version": events.SCHEMA_VERSION,
         "record_id": ids.new_record_id(),
@@ -38,7 +44,6 @@ def append(session: Session, kind: str, *, performer_id: str, **members: Any) ->
         eventlog.append(session, event)
     except SessionDirMissing as error:
         raise RecorderUnavailable from error
-    session.save_recorded()
 
 
 def performer_of(by: Caller, session: Session) -> str:

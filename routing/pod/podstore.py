@@ -46,6 +46,14 @@ def lock_message(message_id: object) -> ChatMessage:
     return message
 
 
+def read_message(message_id: object) -> ChatMessage:
+    """The message alone, without a lock. Raises ChatMessage.DoesNotExist."""
+    row = _select(f"SELECT {_columns(ChatMessage, 'm')} FROM routing_chatmessage m WHERE m.message_id = %s", message_id)
+    if row is None:
+        raise ChatMessage.DoesNotExist
+    return _taken(ChatMessage, row)[0]
+
+
 def is_standing(pod_id: int) -> bool:
     """Whether nobody has begun to take the pod down; nobody can until the transaction ends."""
     sql = "SELECT 1 FROM routing_pod WHERE id = %s AND state NOT IN ('terminating', 'terminated') FOR NO KEY UPDATE"
