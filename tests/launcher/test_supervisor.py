@@ -30,6 +30,7 @@ def test_watch_starts_a_dead_child_again(watched: Supervisor, tmp_path: Path) ->
     watched.start(_child(f"open({str(tmp_path / 'starts')!r}, 'a').write('x'); import time; time.sleep(0.1)"))
 
     watched.wait_until(lambda: _size(tmp_path / "starts") == 2, seconds=10, what="a second start")
+    assert len(watched.children[0].deaths) == 1
 
 
 def test_watch_gives_up_on_a_child_that_keeps_dying(watched: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:

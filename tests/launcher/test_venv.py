@@ -28,10 +28,13 @@ def root(made: Path, tmp_path: Path) -> Path:
 
 def test_ensure_installs_nothing_while_the_lock_is_the_same(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """OPS-2: and the development lock holds the run lock whole."""
-    monkeypatch.setattr(venv, "_install", lambda venv, lock: pytest.fail(f"installs {lock}"))
+    installed: list[str] = []
+    monkeypatch.setattr(venv, "_install", lambda venv, lock: installed.append(str(lock)))
 
     venv.ensure(root, "requirements-dev.lock")
     venv.ensure(root, "requirements.lock")
+
+    assert installed == []
 
 
 def test_ensure_installs_a_changed_lock(root: Path, capfd: pytest.CaptureFixture[str]) -> None:
