@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -91,9 +92,9 @@ def post(peer: Peer, body: dict[str, Any], trace: Trace) -> bytes:
 def close() -> None:
     """Close every connection; the next call opens its own."""
     with _opening:
-        for client in _clients.values():
-            client.close()
-        _clients.clear()
+        for transport in _transports.values():
+            transport.close()
+        _transports.clear()
 
 
 def _once(peer: Peer, body: dict[str, Any], trace: Trace) -> bytes:
@@ -105,7 +106,11 @@ def _once(peer: Peer, body: dict[str, Any], trace: Trace) -> bytes:
         "X-Request-ID": body["request_id"],
         **({"X-API-Key": peer.key} if peer.key else {}),
     }
-    with _client(peer).stream("POST", peer.url, content=jsonwire.dumps(body), headers=headers) as response:
+    timeouts = {"connect": _CONNECT_S, "pool": _POOL_S, "read": peer.timeout_s, "write": peer.timeout_s}
+    request = httpx.Request(
+        "POST", _parsed(peer.url), headers=headers, content=jsonwire.dumps(body), extensions={"timeout": timeouts}
+    )
+    with closing(_transport(peer).handle_request(request)) as response:
         trace.status = status = response.status_code
         data = _read(response)
     if status == 200:
@@ -221,17 +226,17 @@ def _authorities() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def _client(peer: Peer) -> httpx.Client:
-    """One long-lived client for each peer. Neither proxies of the environment nor redirects are followed."""
+@cache
+def _parsed(url: str) -> httpx.URL:
+    return httpx.URL(url)
+
+
+def _transport(peer: Peer) -> _Transport:
+    """One long-lived client for each peer. httpx.Client on top would cost as much again, for nothing wanted here."""
     with _opening:
-        if peer not in _clients:
-            _clients[peer] = httpx.Client(
-                transport=_Transport(),
-                trust_env=False,
-                follow_redirects=False,
-                timeout=httpx.Timeout(peer.timeout_s, connect=_CONNECT_S, pool=_POOL_S),
-            )
-        return _clients[peer]
+        if peer not in _transports:
+            _transports[peer] = _Transport()
+        return _transports[peer]
 
 
 class _Call(threading.local):
@@ -239,5 +244,5 @@ class _Call(threading.local):
 
 
 _call = _Call()
-_clients: dict[Peer, httpx.Client] = {}
+_transports: dict[Peer, _Transport] = {}
 _opening = threading.Lock()
