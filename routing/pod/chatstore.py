@@ -113,7 +113,7 @@ def settle(session: Session, **columns: Any) -> None:
 
 
 def _execute(statement: str, session: Session, columns: dict[str, Any]) -> None:
-    recorded = {
+    recorded: dict[str, Any] = {
         "session_id": session.session_id, "log_lines": session.log_lines, "log_head": session.log_head,
         "session_activity_at": session.last_activity_at,
     }  # fmt: skip
