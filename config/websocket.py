@@ -6,11 +6,14 @@ handshake said is dropped once it has been answered.
 """
 
 import asyncio
+import fcntl
+import sys
+import termios
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from sessions_app.sockets import wheel
+from sessions_app.sockets import handshake, wheel
 
 CLOSING_S = 10.0  # for the client's half of the closing handshake
 
@@ -82,6 +85,21 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         self.queue: Any = Inbox()
         self.writable: Any = Gate()
         self.due_at = 0
+
+    def handle_connect(self, event: Any) -> None:
+        """Offer the application to look at what waits for the client (DEV-51)."""
+        super().handle_connect(event)
+        if self.handshake_initiated and not self.close_sent:
+            offered: dict[str, Any] = self.scope["extensions"] or {}
+            offered[handshake.UNSENT] = self.unsent
+
+    def unsent(self) -> int:
+        """Bytes the client has not taken yet, in this process's buffer and in the kernel's, which is far larger."""
+        if self.transport.is_closing():
+            return 0
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        in_kernel = int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+        return in_kernel + self.transport.get_write_buffer_size()
 
     async def send(self, message: Any) -> None:
         """ASGI's send. A close is written behind whatever the buffer holds, and the connection cut if that stays."""

@@ -31,7 +31,7 @@ from sessions_app.fanout import frames
 from sessions_app.protocol import Message, MessageType
 from sessions_app.sockets import codecs, connection, handshake
 from sessions_app.sockets.connection import Connection
-from sessions_app.sockets.handshake import Receive, Scope, Send
+from sessions_app.sockets.handshake import UNSENT, Receive, Scope, Send
 from sessions_app.sockets.threads import cross
 
 _FAILURE_CLOSES = {400: 4400, 401: 4401, 403: 4403, 404: 4404, 409: 4404, 429: 4429, 500: 1011, 503: 1013}  # DEV-20
@@ -50,7 +50,8 @@ async def device_socket(scope: Scope, receive: Receive, send: Send) -> None:
         await handshake.refuse(send, error)
         return
     await send({"type": "websocket.accept", "subprotocol": echoed})
-    talk = Socket(Connection(send, codec, ip=address), reception, _staff_cookie(scope))
+    unsent = scope.get("extensions", {}).get(UNSENT, lambda: 0)  # a server that does not tell has no patience either
+    talk = Socket(Connection(send, codec, ip=address, unsent=unsent), reception, _staff_cookie(scope))
     scope.clear()  # which lives as long as the socket, and is read no more
     await talk.serve(receive)
 

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
@@ -32,13 +33,13 @@ class Connection:
     __slots__ = (
         "_ack", "_ack_id", "_held", "_holds", "_identity", "caller", "channel", "close_code", "codec", "connection_id",
         "device_id", "epoch", "expires_at", "heard", "heard_at", "info", "ip", "is_busy", "outbox", "seq", "session_id",
-        "user_id", "was_heard",
+        "unsent", "user_id", "was_heard",
     )  # fmt: skip
 
-    def __init__(self, send: Send, codec: Any, *, ip: str) -> None:
-        """An open socket of nobody yet."""
+    def __init__(self, send: Send, codec: Any, *, ip: str, unsent: Callable[[], int] = lambda: 0) -> None:
+        """An open socket of nobody yet; `unsent` tells how many bytes the server still holds for it."""
         self.connection_id = secrets.token_hex(8)
-        self.codec, self.ip = codec, ip
+        self.codec, self.ip, self.unsent = codec, ip, unsent
         self.outbox = Outbox(send, self)
         self.close_code = 0  # the server's, once it has decided to close
         self.heard_at = asyncio.get_running_loop().time()

@@ -15,6 +15,8 @@ Message = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+UNSENT = "baton.unsent"  # the scope's extension that tells how many bytes the server still holds for the socket
+
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 _SECURE = {"ws": "http", "wss": "https"}
 

@@ -20,25 +20,31 @@ Entry = tuple[dict[str, Any], int, bool]  # message, length, whether it is about
 
 
 class Owner(Protocol):
-    """Who is told how the socket fares."""
+    """Who knows, and is told, how the socket fares."""
+
+    def unsent(self) -> int:
+        """Bytes the server still holds for the socket."""
 
     def drained(self) -> None:
         """A queue that had formed is empty again."""
 
     def stalled(self) -> None:
-        """The socket has taken nothing for STALLED_S while something waited."""
+        """The socket has taken no byte for STALLED_S while something waited."""
 
 
 class Outbox:
     """The way to one socket. `is_behind` says that state frames were dropped and a snapshot is owed."""
 
-    __slots__ = ("_length", "_owner", "_queue", "_send", "_task", "is_behind", "is_closing", "sent", "sent_length")
+    __slots__ = (
+        "_length", "_owner", "_queue", "_send", "_sending", "_task", "is_behind", "is_closing", "sent", "sent_length",
+    )  # fmt: skip
 
     def __init__(self, send: Send, owner: Owner) -> None:
         self._send, self._owner = send, owner
         self._queue: deque[Entry] | None = None
         self._length = 0
         self._task: asyncio.Task[None] | None = None
+        self._sending: asyncio.Task[None] | None = None  # what the task waits for
         self.is_behind = False
         self.is_closing = False
         self.sent = 0  # frames
@@ -68,9 +74,10 @@ class Outbox:
         if self.is_closing and self._queue is None:
             return
         self.is_closing = True
-        if self._task is not None:
-            self._task.cancel()
-        self._queue = self._task = None
+        for task in (self._sending, self._task):
+            if task is not None:
+                task.cancel()
+        self._queue = self._task = self._sending = None
         self._start({"type": "websocket.close", "code": code})
 
     def _enter(self, message: dict[str, Any], length: int, is_state: bool) -> bool:
@@ -106,11 +113,11 @@ class Outbox:
 
     async def _drain(self, sending: Awaitable[None], queue: deque[Entry]) -> None:
         try:
-            await self._within_patience(sending)
+            await self._patiently(sending)
             while queue:
                 message, length, _ = queue.popleft()
                 self._length -= length
-                await self._within_patience(self._send(message))
+                await self._patiently(self._send(message))
         except TimeoutError:
             self._owner.stalled()
             return
@@ -119,10 +126,22 @@ class Outbox:
         self._queue = self._task = None
         self._owner.drained()
 
-    @staticmethod
-    async def _within_patience(sending: Awaitable[None]) -> None:
-        async with asyncio.timeout(STALLED_S):
-            await sending
+    async def _patiently(self, sending: Awaitable[None]) -> None:
+        """Wait as long as the socket takes bytes, however few. Raises TimeoutError."""
+        self._sending = task = asyncio.get_running_loop().create_task(_awaited(sending))
+        unsent = self._owner.unsent()
+        try:
+            while not (await asyncio.wait({task}, timeout=STALLED_S))[0]:
+                before, unsent = unsent, self._owner.unsent()
+                if unsent >= before:
+                    raise TimeoutError
+            task.result()
+        finally:
+            task.cancel()
+
+
+async def _awaited(sending: Awaitable[None]) -> None:
+    await sending
 
 
 def _rest(sending: Any, awaited: Any) -> Awaitable[None]:

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import struct
+import time
 
 import pytest
 
@@ -175,6 +176,21 @@ def test_client_that_stalls(wire, device, user):
 
     assert left == {"device_id": "sleeper", "reason": "error"}
     assert sleeper.close_code() in (4430, None)
+
+
+@pytest.mark.soak
+def test_client_that_reads_slowly(wire, device, user):
+    """DEV-51: one that takes bytes, however few, is no stuck one."""
+    writer = device("writer")
+    slow = stuck(wire, user, "slow")
+    for number in range(150):
+        writer.set("big", "x" * 60_000 + str(number))
+    until = time.monotonic() + 25
+    while time.monotonic() < until:
+        slow.socket.recv(2000)
+        time.sleep(0.5)
+
+    assert [frame for frame in writer.quiet() if frame["type"] == LEFT] == []
 
 
 def test_client_that_reads_late(wire, device, user):

@@ -15,12 +15,16 @@ class Server:
         self.taken, self.gone = [], False
         self.open = asyncio.Event()
         self.told = []
+        self.unsent_bytes = 1000
 
     async def send(self, message):
         await self.open.wait()
         if self.gone:
             raise OSError("gone")
         self.taken.append(message.get("text", message.get("code")))
+
+    def unsent(self):
+        return self.unsent_bytes
 
     def drained(self):
         self.told.append("drained")
@@ -109,6 +113,39 @@ def test_socket_that_takes_nothing(stage, monkeypatch):
         box.give_up(4430)
         await asyncio.sleep(0.01)
         assert (server.taken, box.is_closing) == ([4430], True)
+
+    stage(story)
+
+
+def test_socket_that_takes_little(stage, monkeypatch):
+    """DEV-51: a slow client is no stuck one."""
+    monkeypatch.setattr(outbox, "STALLED_S", 0.02)
+
+    async def story(server, box):
+        box.put("text", "a")
+        box.put("text", "b")
+        for _ in range(10):
+            await asyncio.sleep(0.01)
+            server.unsent_bytes -= 1
+        assert server.told == []
+        server.open.set()
+        await asyncio.sleep(0.01)
+        assert (server.taken, server.told) == (["a", "b"], ["drained"])
+
+    stage(story)
+
+
+def test_given_up_while_it_waits(stage):
+    """Nothing of what waited goes out behind the close."""
+
+    async def story(server, box):
+        box.put("text", "a")
+        box.put("text", "b")
+        await asyncio.sleep(0.01)
+        box.give_up(4412)
+        server.open.set()
+        await asyncio.sleep(0.01)
+        assert server.taken == [4412]
 
     stage(story)
 
