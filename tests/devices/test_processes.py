@@ -2,6 +2,7 @@
 
 import signal
 import time
+import uuid
 
 import httpx
 import pytest
@@ -152,6 +153,24 @@ def test_drain(device, pair_env, other, user):
     assert (acked, restart, code) == (1, "server_restart", 1012)
     assert [frame["type"] for frame in watcher.quiet()] == [10, UPDATE]
     assert watcher.call(LIST)["payload"]["count"] == 2
+
+
+@pytest.mark.soak
+def test_closed_without_redis(device, visitor, other, memory, user):
+    """DEV-25, DEV-26, DEV-54: what no notice told is found in the rows."""
+    pair, owner = logins.begin(user), {"Authorization": f"Bearer {make_token(user)}"}
+    phone, tablet, watch = visitor(), device("tablet"), device("watch", session_id=str(uuid.uuid4()))
+    phone.auth(pair["access_token"], "phone")
+    end = {"schema_version": "1.0.1", "record_id": str(uuid.uuid4()), "user_id": user, "performer_id": user}
+    memory.kill()
+    other.post("/auth/revoke", {}, Authorization=f"Bearer {pair['access_token']}")
+    other.post("/session_manager/sessions.end", {**end, "session_id": watch.session_id}, **owner)
+    httpx.delete(f"{other.url}/session/{tablet.session_id}/device/tablet", headers=owner)
+
+    try:
+        assert [one.close_code(45) for one in (phone, tablet, watch)] == [4412, 4410, 4404]
+    finally:
+        memory.start()
 
 
 @pytest.mark.soak
