@@ -10,6 +10,7 @@ from django.core.cache import cache
 from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
 from django.test.utils import setup_databases, teardown_databases
+from servestatic.middleware import ServeStaticMiddleware
 
 from sessions_app.access import revocations, tallies
 from sessions_app.state import committer
@@ -47,6 +48,20 @@ def django_db_setup(
     yield
     with django_db_blocker.unblock():
         teardown_databases(made, verbosity=0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def static_files_once() -> None:
+    """Each test client sets up the middleware anew; only the first one looks at every static file."""
+    look, seen = ServeStaticMiddleware.add_files_from_finders, dict[str, Any]()
+
+    def add(self: Any) -> None:
+        if not seen:
+            look(self)
+            seen.update(files=self.files, directories=self.directories)
+        self.files, self.directories = dict(seen["files"]), list(seen["directories"])
+
+    ServeStaticMiddleware.add_files_from_finders = add
 
 
 @pytest.fixture(autouse=True, scope="session")
