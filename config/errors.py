@@ -10,17 +10,9 @@ from rest_framework import exceptions as drf
 from rest_framework.response import Response
 
 from sessions_app import jsonwire, pooling
-from sessions_app.errors import (
-    BodyTooLarge,
-    DatabaseUnavailable,
-    DomainError,
-    Internal,
-    MalformedJson,
-    RoleForbidden,
-    UnknownPath,
-    UnsupportedMedia,
-)
+from sessions_app.errors import BodyTooLarge, DatabaseUnavailable, Internal, MalformedJson, RoleForbidden, UnknownPath
 from sessions_app.http import problems
+from sessions_app.kinds import DomainError, UnsupportedMedia
 
 log = structlog.get_logger(__name__)
 

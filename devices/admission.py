@@ -16,18 +16,13 @@ from devices.models import Device
 from sessions_app import clock, ids, sessions
 from sessions_app.access import auth
 from sessions_app.access.auth import ANONYMOUS, Caller
-from sessions_app.errors import (
-    BadFrame,
-    RoleForbidden,
-    SessionAlreadyClosed,
-    SessionIdInvalid,
-    SessionNotFound,
-    Unauthenticated,
-)
+from sessions_app.errors import RoleForbidden, SessionAlreadyClosed, SessionIdInvalid, SessionNotFound
 from sessions_app.fanout import resume
 from sessions_app.fanout.resume import Standing
+from sessions_app.kinds import Unauthenticated
 from sessions_app.models import ACTIVITY_NOTED_EVERY, Session
 from sessions_app.protocol import Message
+from sessions_app.sockets.socket_errors import BadFrame
 
 DEVICE_TEXTS = {"device_type": 32, "device_name": 128, "os_version": 64, "app_version": 64}  # DEV-6, characters
 

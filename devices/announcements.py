@@ -3,8 +3,9 @@
 from typing import Any, Final
 
 from sessions_app import broadcast, jsonwire
-from sessions_app.errors import BodyTooLarge, FieldError, FieldErrors, FieldMissing, SessionNotFound
+from sessions_app.errors import BodyTooLarge, FieldMissing, SessionNotFound
 from sessions_app.fanout import frames, hub
+from sessions_app.kinds import FieldError, FieldErrors
 from sessions_app.models import Session
 
 MAX_DATA_BYTES: Final = 16_384

@@ -18,20 +18,14 @@ from devices.limits import Allowance, Deadlines
 from devices.reception import Reception, here
 from sessions_app import drain
 from sessions_app.access import addresses
-from sessions_app.errors import (
-    DomainError,
-    Draining,
-    Internal,
-    NotAuthenticated,
-    RateLimited,
-    RoleForbidden,
-    UnknownSubprotocol,
-)
+from sessions_app.errors import Draining, Internal, RoleForbidden
 from sessions_app.fanout import frames
+from sessions_app.kinds import DomainError, RateLimited
 from sessions_app.protocol import Message, MessageType
 from sessions_app.sockets import codecs, connection, handshake
 from sessions_app.sockets.connection import Connection
 from sessions_app.sockets.handshake import UNSENT, Receive, Scope, Send
+from sessions_app.sockets.socket_errors import NotAuthenticated, UnknownSubprotocol
 from sessions_app.sockets.threads import cross
 
 _FAILURE_CLOSES = {400: 4400, 401: 4401, 403: 4403, 404: 4404, 409: 4404, 429: 4429, 500: 1011, 503: 1013}  # DEV-20

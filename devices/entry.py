@@ -10,9 +10,9 @@ from devices.admission import Admission
 from devices.leases import Holder
 from devices.reception import Reception
 from sessions_app import broadcast, clock
-from sessions_app.errors import DomainError
 from sessions_app.fanout import frames, hub, resume
 from sessions_app.fanout.resume import Position, Standing
+from sessions_app.kinds import DomainError
 from sessions_app.protocol import Frame, Message
 from sessions_app.sockets.connection import Connection
 from sessions_app.sockets.threads import cross

@@ -1,6 +1,6 @@
 """What can be wrong about devices and handoffs."""
 
-from sessions_app.errors import Forbidden, Gone, Invalid, NotFound, RateLimited
+from sessions_app.kinds import Forbidden, Gone, Invalid, NotFound, RateLimited
 
 
 class DeviceMismatch(Forbidden):

@@ -8,14 +8,15 @@ from typing import Any, Final
 from devices import presence
 from devices.reception import Reception
 from sessions_app import broadcast, clock, jsonwire
-from sessions_app.errors import BadFrame, InvalidUpdate, MessageTooLarge, UnknownOperation
 from sessions_app.fanout import frames
 from sessions_app.protocol import Frame, Message, MessageType, is_text
 from sessions_app.sockets.connection import Connection
+from sessions_app.sockets.socket_errors import BadFrame, MessageTooLarge
 from sessions_app.sockets.threads import cross
 from sessions_app.state import canonical, committer
 from sessions_app.state.operations import Operation
 from sessions_app.state.patches import KEY_OPERATIONS
+from sessions_app.state.state_errors import InvalidUpdate, UnknownOperation
 from sessions_app.state.writes import KeyWrite
 
 MAX_BROADCAST_BYTES: Final = 16_384

@@ -4,10 +4,10 @@ import time
 from collections import deque
 from typing import Final
 
-from sessions_app.errors import TokenExpiring
 from sessions_app.fanout import frames
 from sessions_app.sockets import connection
 from sessions_app.sockets.connection import Connection
+from sessions_app.sockets.socket_errors import TokenExpiring
 
 MAX_BEFORE_AUTH_BYTES: Final = 8192
 MAX_EARLY: Final = 2  # frames other than AUTH and HEARTBEAT before AUTH

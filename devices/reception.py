@@ -15,11 +15,11 @@ from devices.leases import Lease
 from devices.upkeep import Upkeep
 from sessions_app import broadcast
 from sessions_app.access.auth import Caller
-from sessions_app.errors import DomainError
 from sessions_app.fanout import frames, gaps
 from sessions_app.fanout.feeds import Feed
 from sessions_app.fanout.hub import Hub
 from sessions_app.fanout.positions import Positions
+from sessions_app.kinds import DomainError
 from sessions_app.protocol import Notice
 from sessions_app.sockets import connection, wheel
 from sessions_app.sockets.connection import Connection

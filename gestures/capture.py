@@ -10,7 +10,7 @@ from typing import Any, get_args
 from gestures import errors, limits
 from gestures.machine import moves, rules
 from gestures.machine.progress import Capture, Phase, timers
-from sessions_app.errors import DomainError, RateLimited
+from sessions_app.kinds import DomainError, RateLimited
 
 ACK_EVERY = 15  # GES-14
 NORMAL, GOING_AWAY, POLICY, DEFECT, UNAUTHENTICATED, TOO_MANY = 1000, 1001, 1008, 1011, 4401, 4429

@@ -13,7 +13,7 @@ from gestures.machine import moves
 from sessions_app import jsonwire
 from sessions_app.access import auth
 from sessions_app.access.auth import Caller
-from sessions_app.errors import DomainError, RateLimited, Unauthenticated
+from sessions_app.kinds import DomainError, RateLimited, Unauthenticated
 from sessions_app.sockets import handshake
 from sessions_app.sockets.handshake import Receive, Scope, Send
 from sessions_app.sockets.threads import cross

@@ -1,17 +1,16 @@
 """Why a capture is refused or ends early (GES-26): leaves of the kinds; `error_code` is the code in lower case."""
 
-from sessions_app.errors import (
+from sessions_app.errors import RecordIdUsed, UserNotAllowed
+from sessions_app.kinds import (
     Conflict,
     DomainError,
     Gone,
     Invalid,
     NotFound,
-    RecordIdUsed,
     TooLarge,
     Unavailable,
     UpstreamFailed,
     UpstreamTimeout,
-    UserNotAllowed,
 )
 
 __all__ = ["RecordIdUsed", "UserNotAllowed", "error_code", "worth_retrying"]

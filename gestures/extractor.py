@@ -16,7 +16,7 @@ from gestures.extraction.framing import Kind
 from gestures.extraction.pool import Pool
 from gestures.extraction.remote import Remote
 from gestures.machine import moves
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 
 Listener = Callable[[moves.Event], None]
 

@@ -12,9 +12,10 @@ from gestures.artifacts import Temporary
 from gestures.machine.moves import Open
 from gestures.models import FeatureRef
 from sessions_app import broadcast, clock, eventlog, events, faults, paths
-from sessions_app.errors import DomainError, SessionNotFound
+from sessions_app.errors import SessionNotFound
 from sessions_app.events import Event
 from sessions_app.fanout import frames
+from sessions_app.kinds import DomainError
 from sessions_app.log import logreader
 from sessions_app.models import Session
 from sessions_app.protocol import Frame

@@ -10,7 +10,8 @@ from django.db.models import Q
 from gestures.errors import CaptureNotFound
 from gestures.models import FeatureRef
 from sessions_app.access.auth import Caller
-from sessions_app.errors import FieldError, FieldErrors, FieldInvalid
+from sessions_app.errors import FieldInvalid
+from sessions_app.kinds import FieldError, FieldErrors
 from sessions_app.models import Session
 
 PAGE = 50

@@ -20,10 +20,11 @@ from gestures.serializers import (
     read_entry,
 )
 from sessions_app import clock, jsonwire
-from sessions_app.errors import DomainError, FieldError, FieldErrors, FieldInvalid, MalformedJson
+from sessions_app.errors import FieldInvalid, MalformedJson
 from sessions_app.events import SCHEMA_VERSION
 from sessions_app.http import bodies
 from sessions_app.http.bodies import WireSerializer
+from sessions_app.kinds import DomainError, FieldError, FieldErrors
 
 SOURCE = "camera_feed_worker"
 NOT_AN_OBJECT = 1003

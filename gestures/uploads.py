@@ -16,8 +16,8 @@ from gestures.serializers import CaptureOut
 from sessions_app import jsonwire
 from sessions_app.access import auth
 from sessions_app.access.limits import use
-from sessions_app.errors import DomainError
 from sessions_app.http import problems
+from sessions_app.kinds import DomainError
 from sessions_app.sockets import handshake
 from sessions_app.sockets.threads import cross
 

@@ -15,9 +15,10 @@ from gestures.models import FeatureRef
 from gestures.serializers import CaptureOut, ListIn
 from sessions_app import ids, sessions
 from sessions_app.access import limits
-from sessions_app.errors import FieldError, FieldErrors, FieldInvalid, MethodNotAllowed
+from sessions_app.errors import FieldInvalid, MethodNotAllowed
 from sessions_app.http import bodies
 from sessions_app.http.rest import Endpoint
+from sessions_app.kinds import FieldError, FieldErrors
 
 
 class DemoPage(TemplateView):

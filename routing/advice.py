@@ -19,7 +19,7 @@ from routing.golf.situations import Question, Situation
 from routing.surface import Surface
 from sessions_app import clock
 from sessions_app.access.auth import Caller
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 
 COMPETITION_MODE = "COMPETITION_MODE: distances only, as the rules of golf ask during a round"
 ROUTED_AFTER_OUT_OF_BOUNDS = "ROUTED_AFTER_OUT_OF_BOUNDS: the solver does not know that place, planned as a shot"

@@ -21,7 +21,8 @@ from routing.pod.outcomes import Answered, Dead, NotHanded, Outcome, Retry
 from routing.pod.pod_states import State
 from sessions_app import clock, context, faults
 from sessions_app.access.auth import Caller
-from sessions_app.errors import IdempotencyKeyReused, RedisUnavailable
+from sessions_app.errors import RedisUnavailable
+from sessions_app.state.state_errors import IdempotencyKeyReused
 
 RETRY_AFTER_S = (1, 2, 4, 8)  # POD-33
 LEASE_MARGIN_S = 10  # POD-35: on top of what a pod may take

@@ -22,7 +22,7 @@ from routing.errors import ClusterRejected, ClusterUnavailable
 from routing.manifests import Installation, Manifest
 from routing.pod.cluster_api import CONFLICT_TRIES, client, translated
 from sessions_app import clock
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 
 CREATOR, APPLIER = "baton-init", "baton"  # field managers (POD-60)
 PAGE = 500

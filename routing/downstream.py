@@ -19,7 +19,7 @@ import httpcore
 import httpx
 
 from sessions_app import jsonwire
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 
 _CONNECT_S = _POOL_S = 0.5  # ADV-69
 _CONNECT_WAITS_S = (0.1, 0.3)  # before the second and the third try (ADV-70)

@@ -1,6 +1,6 @@
 """The leaves of routing's errors: a kind, a stable code, the meaning and what to do about it."""
 
-from sessions_app.errors import (
+from sessions_app.kinds import (
     Conflict,
     DomainError,
     Forbidden,

@@ -15,8 +15,9 @@ from routing.pod import drivers, pod_endings, pod_events, pod_moves, pod_states,
 from routing.pod.pod_states import ENDING, State
 from sessions_app import clock, ids, sessions
 from sessions_app.access.auth import Caller
-from sessions_app.errors import IdempotencyKeyReused, SessionAlreadyClosed, SessionNotFound
+from sessions_app.errors import SessionAlreadyClosed, SessionNotFound
 from sessions_app.models import Session
+from sessions_app.state.state_errors import IdempotencyKeyReused
 
 VIA = "pod"  # Session.opened_via of what create opens
 TRANSITIONS_SHOWN = 20

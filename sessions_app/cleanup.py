@@ -10,7 +10,7 @@ from django.db import transaction
 
 from sessions_app import clock, sessions, snapshots
 from sessions_app.access import logins, revocations
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 from sessions_app.models import Session
 from sessions_app.state import idempotency
 

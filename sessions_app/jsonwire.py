@@ -6,7 +6,8 @@ from typing import Any, NoReturn
 
 import orjson
 
-from sessions_app.errors import MalformedJson, TooDeep
+from sessions_app.errors import MalformedJson
+from sessions_app.state.state_errors import TooDeep
 
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _SURROGATE = re.compile("[\ud800-\udfff]")

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from sessions_app import jsonwire
-from sessions_app.errors import BadFrame, IdentityMismatch, UnknownType
+from sessions_app.sockets.socket_errors import BadFrame, IdentityMismatch, UnknownType
 
 MAX_MESSAGE_BYTES: Final = 524_288  # DEV-6, from the server
 ENVELOPE_BYTES: Final = 1024  # room for the longest ids and correlation_id around a payload

@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import IntegrityError, transaction
 
 from sessions_app import broadcast, clock, eventlog, events, faults, ids
-from sessions_app.errors import (
-    SessionAlreadyActive,
-    SessionAlreadyClosed,
-    SessionNotFound,
-    SessionUserMismatch,
-)
+from sessions_app.errors import SessionAlreadyActive, SessionAlreadyClosed, SessionNotFound, SessionUserMismatch
 from sessions_app.events import Event
 from sessions_app.models import Session
 

@@ -9,12 +9,14 @@ from django.db import transaction
 
 from sessions_app import broadcast, clock
 from sessions_app.access.auth import Caller
-from sessions_app.errors import DomainError, SessionNotFound, SnapshotExpired, SnapshotNotFound
+from sessions_app.errors import SessionNotFound
+from sessions_app.kinds import DomainError
 from sessions_app.models import Session, State
 from sessions_app.state import statestore
 from sessions_app.state.batch import Batch
 from sessions_app.state.operations import Operation, Outcome
 from sessions_app.state.rows import Found
+from sessions_app.state.state_errors import SnapshotExpired, SnapshotNotFound
 from sessions_app.state.versions import Snapshot
 
 Result = Outcome | DomainError

@@ -10,7 +10,8 @@ from gestures import errors, limits, protocol
 from gestures.ingest.multipart import Begin, Cutter, Data, Malformed, Piece, boundary_of
 from gestures.machine import moves
 from gestures.protocol import Upload
-from sessions_app.errors import BodyTooLarge, DomainError, UnsupportedMedia
+from sessions_app.errors import BodyTooLarge
+from sessions_app.kinds import DomainError, UnsupportedMedia
 
 # A refused client that goes on sending would not see the answer, so it may: for so long in all, or until it pauses.
 SWALLOW_S = 5.0

@@ -22,7 +22,8 @@ from gestures.models import FeatureRef
 from sessions_app import broadcast, drain
 from sessions_app.access.auth import Caller
 from sessions_app.access.limits import Rate, use
-from sessions_app.errors import DatabaseUnavailable, DomainError
+from sessions_app.errors import DatabaseUnavailable
+from sessions_app.kinds import DomainError
 from sessions_app.protocol import Notice
 from sessions_app.sockets.threads import cross
 

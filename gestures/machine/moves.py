@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 
 # What the client says. `repeated` holds the members of the open that a later message may repeat (GES-13).
 

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from gestures import errors, limits
 from gestures.machine import moves
-from sessions_app.errors import Unauthenticated
+from sessions_app.kinds import Unauthenticated
 
 
 class Phase(StrEnum):

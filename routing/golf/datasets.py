@@ -24,7 +24,7 @@ from routing.golf.manifest import Manifest
 from routing.golf.shapes import KEY, anything, array, closed, integer, one_of, require, text
 from routing.surface import GRID_UNREADABLE, Green
 from sessions_app import jsonwire
-from sessions_app.errors import DomainError, FieldErrors
+from sessions_app.kinds import DomainError, FieldErrors
 
 SHIPPED_ROOT = Path(__file__).parent.parent / "course_data"
 _LARGEST_JSON_BYTES, _LARGEST_GRID_BYTES = 4_000_000, 512_000_000

@@ -13,7 +13,7 @@ from routing.golf import golf_metrics
 from routing.golf.breaker import Breaker, Open
 from routing.golf.shapes import Check, array, integer, number, one_of, open_object, require, text
 from sessions_app import jsonwire
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 
 VERSION = "0.5.0"  # what both services speak, whatever the server's clients do (ADV-66)
 _COUNTS = frozenset({"timeout", "unavailable", "bad_response"})  # no 4xx does (ADV-72)

@@ -23,7 +23,8 @@ from routing.golf.manifest import Stimp
 from routing.golf.samples import BallSample, Taken
 from sessions_app import clock, ids, sessions
 from sessions_app.access.auth import Caller
-from sessions_app.errors import FieldError, FieldErrors, FieldMissing, SessionAlreadyClosed, SessionNotFound
+from sessions_app.errors import FieldMissing, SessionAlreadyClosed, SessionNotFound
+from sessions_app.kinds import FieldError, FieldErrors
 from sessions_app.models import Session
 
 VIA = "golf"  # opened_via of a session that `start` opened

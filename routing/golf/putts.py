@@ -20,7 +20,7 @@ from routing.golf.advice_record import AdviceRecord
 from routing.golf.golf_services import PUTT_SOLVER
 from routing.golf.plans import PUTT, Plan
 from routing.golf.situations import Question, Situation
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 
 NO_CUP = "SET_CUP_LOCATION: set the cup location to get a line"
 _CUP_UNKNOWN_CODE = -1

@@ -14,7 +14,8 @@ from routing.golf.hole_state import HoleState, Placed
 from routing.golf.hysteresis import DUPLICATE_SAMPLE, Damping, Sample
 from routing.surface import Margins, Surface
 from sessions_app import clock
-from sessions_app.errors import FieldError, FieldErrors, FieldInvalid
+from sessions_app.errors import FieldInvalid
+from sessions_app.kinds import FieldError, FieldErrors
 
 _FARTHEST_AHEAD_S = 300  # ADV-59
 

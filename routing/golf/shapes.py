@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from sessions_app.errors import FieldError, FieldErrors, FieldInvalid, FieldMissing, FieldUnknown
+from sessions_app.errors import FieldInvalid, FieldMissing, FieldUnknown
+from sessions_app.kinds import FieldError, FieldErrors
 
 KEY_FORM = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 REQUEST_ID_FORM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)

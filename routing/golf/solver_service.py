@@ -8,17 +8,9 @@ from typing import Any
 from routing.errors import UnsupportedContractVersion
 from routing.golf import datasets, reference_putts, reference_shots
 from sessions_app import context, jsonwire
-from sessions_app.errors import (
-    BodyTooLarge,
-    DomainError,
-    Internal,
-    MalformedJson,
-    MethodNotAllowed,
-    Unauthenticated,
-    UnknownPath,
-    UnsupportedMedia,
-)
+from sessions_app.errors import BodyTooLarge, Internal, MalformedJson, MethodNotAllowed, UnknownPath
 from sessions_app.http import problems
+from sessions_app.kinds import DomainError, Unauthenticated, UnsupportedMedia
 
 Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]

@@ -16,7 +16,7 @@ from lightkube.core.exceptions import ConfigError
 from lightkube.types import PatchType
 
 from routing.errors import ClusterForbidden, ClusterFull, ClusterRejected, ClusterUnavailable
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 
 CONFLICT_TRIES = 3  # POD-66
 CONNECT_S, ANSWER_S = 3.0, 7.0  # POD-64: 10 s in all

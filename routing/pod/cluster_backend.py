@@ -18,7 +18,7 @@ from routing.pod.hands import Hands
 from routing.pod.pod_moves import Overtaken
 from routing.pod.pod_states import State
 from routing.pod.podcalls import Address
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 
 LIST_ALL_S = 10.0  # POD-62
 LIST_RISING_S = 1.0

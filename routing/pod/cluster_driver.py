@@ -6,7 +6,7 @@ from routing import cluster
 from routing.models import Pod
 from routing.pod import workers
 from routing.pod.drivers import Observed
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 
 log = structlog.get_logger(__name__)
 

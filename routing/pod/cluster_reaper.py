@@ -8,7 +8,7 @@ from routing import cluster
 from routing.cluster import Found
 from routing.models import Pod
 from routing.pod.pod_states import State
-from routing.pod.reaper import Act, Repair, attempt
+from routing.pod.repairs import Act, Repair, attempt
 from sessions_app import clock
 
 ORPHAN_AFTER_S = 300  # POD-71: younger objects may belong to a create that has not committed yet

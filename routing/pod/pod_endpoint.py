@@ -11,9 +11,10 @@ from routing import inbox
 from routing.pod import pod_serializers
 from sessions_app import jsonwire
 from sessions_app.access import addresses, limits
-from sessions_app.errors import FieldError, FieldErrors, FieldUnknown, MalformedJson, RedisUnavailable, UnsupportedMedia
+from sessions_app.errors import FieldUnknown, MalformedJson, RedisUnavailable
 from sessions_app.http.negotiation import StrictJsonParser
 from sessions_app.http.rest import Endpoint
+from sessions_app.kinds import FieldError, FieldErrors, UnsupportedMedia
 
 Look = Callable[[bool], Response | None]
 

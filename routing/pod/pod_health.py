@@ -6,7 +6,7 @@ from threading import Lock
 
 from django.conf import settings
 
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 
 REMEMBERED_S = 10.0  # a probe every 5 s from every replica is not to become a load on the API
 

@@ -8,9 +8,10 @@ from drf_spectacular.utils import extend_schema_field
 
 from routing.pod.pod_states import State
 from sessions_app import ids
-from sessions_app.errors import FieldError, FieldErrors, FieldInvalid
+from sessions_app.errors import FieldInvalid
 from sessions_app.http.bodies import WireSerializer
 from sessions_app.http.fields import ActorId, SessionId, WireField
+from sessions_app.kinds import FieldError, FieldErrors
 
 MOST_MESSAGE_CHARACTERS = 16_384
 MOST_MESSAGE_BYTES = 65_000

@@ -15,7 +15,8 @@ from django.conf import settings
 from routing.pod.chatstore import Claimed
 from routing.pod.outcomes import MOST_ANSWER_BYTES, NotHanded, Outcome, Retry, judge
 from sessions_app import jsonwire
-from sessions_app.errors import MalformedJson, TooDeep
+from sessions_app.errors import MalformedJson
+from sessions_app.state.state_errors import TooDeep
 
 CONNECT_S = 2.0  # POD-46
 READY_S = 2.0

@@ -5,54 +5,22 @@ Each function is one kind of repair: it yields one Act for each thing it found, 
 
 import datetime as dt
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from functools import partial
 
-import structlog
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import transaction
 
 from routing import inbox
 from routing.models import ChatMessage, Pod
-from routing.pod import pod_endings, pod_moves, podstore, workers
+from routing.pod import pod_endings, podstore, workers
 from routing.pod.pod_states import ENDING, State
+from routing.pod.repairs import Act, Repair, attempt
 from sessions_app import clock
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 from sessions_app.models import Session
 
 MARK_STAYS_S = 10  # POD-38: two polls of KEDA
-
-log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """One thing that was done: what to call it, to which session, why, and whether it failed."""
-
-    act: str
-    session_id: str
-    reason: str
-    failed: bool = False
-
-
-Repair = Callable[[bool], Iterator[Act]]
-
-
-def attempt(
-    act: str, session_id: str, reason: str, dry_run: bool, repair: Callable[[], bool], *, asks: bool = False
-) -> Iterator[Act]:
-    """Do one repair; nothing is told of one that found nothing left to do. With `asks` it is called in dry runs too."""
-    if dry_run and not asks:
-        yield Act(act, session_id, reason)
-        return
-    try:
-        if repair():
-            log.info("pod.repaired", act=act, session_id=session_id, reason=reason)
-            yield Act(act, session_id, reason)
-    except (DomainError, DatabaseError, pod_moves.Overtaken) as error:
-        log.warning("pod.not_repaired", act=act, session_id=session_id, reason=reason, error=repr(error))
-        yield Act(act, session_id, reason, failed=True)
 
 
 def expired(dry_run: bool = False) -> Iterator[Act]:

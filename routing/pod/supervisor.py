@@ -14,9 +14,9 @@ from routing.pod import reaper, tending, workers
 from routing.pod.backends import Backends
 from routing.pod.hands import Hands
 from routing.pod.notices import Listener
-from routing.pod.reaper import Repair
+from routing.pod.repairs import Repair
 from routing.pod.tender import Tender
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 
 LOOK_S = 1.0  # POD-53: whether rung or not
 MEND_S = 5.0  # POD-37

@@ -18,7 +18,7 @@ from routing.pod.outcomes import NotHanded, Outcome
 from routing.pod.pod_moves import Overtaken
 from routing.pod.pod_states import SERVING, State
 from sessions_app import clock
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 
 CHECK_S = 1.0  # how often the process of a pod at rest is looked at
 UNDISTURBED_S = 60.0  # how long the row of a pod at rest is not

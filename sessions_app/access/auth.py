@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from sessions_app.access import revocations, tokens
-from sessions_app.errors import RoleForbidden, Unauthenticated, UserNotAllowed
+from sessions_app.errors import RoleForbidden, UserNotAllowed
+from sessions_app.kinds import Unauthenticated
 
 ACTS_FOR_ANYONE = frozenset({"operator", "admin", "service"})
 

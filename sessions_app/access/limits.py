@@ -10,7 +10,8 @@ from django_ratelimit.core import get_usage
 from redis.exceptions import RedisError
 
 from sessions_app.access.auth import Caller
-from sessions_app.errors import RateLimited, RedisUnavailable
+from sessions_app.errors import RedisUnavailable
+from sessions_app.kinds import RateLimited
 
 AWAY = (RedisError, OSError)  # Redis does not answer
 

@@ -9,12 +9,13 @@ from rest_framework.response import Response
 from sessions_app import clock
 from sessions_app.access import accounts, logins, tokens
 from sessions_app.access.auth import Caller
-from sessions_app.errors import FieldError, FieldErrors, FieldInvalid, RoleForbidden, Unauthenticated
+from sessions_app.errors import FieldInvalid, RoleForbidden
 from sessions_app.http import negotiation
 from sessions_app.http.bodies import WireSerializer
 from sessions_app.http.fields import ActorId, Flag, OneOf, SessionId, Text
 from sessions_app.http.openapi import contract
 from sessions_app.http.rest import Endpoint
+from sessions_app.kinds import FieldError, FieldErrors, Unauthenticated
 from sessions_app.models import Login
 
 NO_STORE = {"Cache-Control": "no-store"}

@@ -14,7 +14,8 @@ from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 from rest_framework_simplejwt.tokens import Token
 
 from sessions_app import ids
-from sessions_app.errors import RefreshExpired, RefreshInvalid, Unauthenticated
+from sessions_app.errors import RefreshExpired, RefreshInvalid
+from sessions_app.kinds import Unauthenticated
 
 ROLES = frozenset({"user", "operator", "admin", "service"})
 MAX_TOKEN_CHARACTERS = 4096

@@ -7,7 +7,7 @@ from typing import Any, Final
 import orjson
 
 from sessions_app import clock, jsonwire
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 from sessions_app.protocol import ENVELOPE_BYTES, MAX_MESSAGE_BYTES, Frame, MessageType
 from sessions_app.state import canonical
 from sessions_app.state.versions import Snapshot, Version

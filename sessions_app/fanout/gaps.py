@@ -10,9 +10,9 @@ from typing import Final
 
 import structlog
 
-from sessions_app.errors import DomainError
 from sessions_app.fanout import resume
 from sessions_app.fanout.feeds import Feed
+from sessions_app.kinds import DomainError
 from sessions_app.sockets.threads import cross
 
 PATIENCE_S: Final = 0.03  # for a predecessor that is under way

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from sessions_app.errors import DomainError
 from sessions_app.fanout import resume
 from sessions_app.fanout.resume import NOWHERE, Position
+from sessions_app.kinds import DomainError
 from sessions_app.sockets.threads import cross
 
 

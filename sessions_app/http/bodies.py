@@ -7,8 +7,9 @@ from typing import Any
 from rest_framework import serializers
 from rest_framework.utils.serializer_helpers import BindingDict
 
-from sessions_app.errors import FieldError, FieldErrors, FieldInvalid, FieldMissing, FieldUnknown
+from sessions_app.errors import FieldInvalid, FieldMissing, FieldUnknown
 from sessions_app.http.fields import Forbidden
+from sessions_app.kinds import FieldError, FieldErrors
 
 
 class WireSerializer(serializers.Serializer):  # type: ignore[type-arg]

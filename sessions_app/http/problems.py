@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from sessions_app import context
-from sessions_app.errors import DomainError, FieldErrors, Unauthenticated
+from sessions_app.kinds import DomainError, FieldErrors, Unauthenticated
 
 MEDIA_TYPE = "application/problem+json"
 _AS_HEADERS = {"allow": "Allow", "accept_patch": "Accept-Patch"}

@@ -10,20 +10,11 @@ from rest_framework.views import APIView
 from sessions_app import ids
 from sessions_app.access import limits
 from sessions_app.access.auth import Caller
-from sessions_app.errors import (
-    BodyTooLarge,
-    FieldError,
-    FieldErrors,
-    FieldInvalid,
-    Invalid,
-    MalformedJson,
-    MethodNotAllowed,
-    SessionIdInvalid,
-    TooDeep,
-    UnsupportedMedia,
-)
+from sessions_app.errors import BodyTooLarge, FieldInvalid, MalformedJson, MethodNotAllowed, SessionIdInvalid
 from sessions_app.http import bodies
 from sessions_app.http.bodies import WireSerializer
+from sessions_app.kinds import FieldError, FieldErrors, Invalid, UnsupportedMedia
+from sessions_app.state.state_errors import TooDeep
 
 MAX_BODY_BYTES = 65_536  # SES-1, POD-2; endpoints that read more say so
 

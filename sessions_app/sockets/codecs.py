@@ -8,9 +8,10 @@ import json
 from typing import Any, Final, Protocol, TypeVar
 
 from sessions_app import jsonwire, protocol
-from sessions_app.errors import BadFrame, MalformedJson
+from sessions_app.errors import MalformedJson
 from sessions_app.protocol import Frame, Message
 from sessions_app.sockets.protowire import PROTO
+from sessions_app.sockets.socket_errors import BadFrame
 
 Wire = TypeVar("Wire", str, bytes)
 

@@ -10,8 +10,8 @@ import structlog
 
 from sessions_app import snapshots
 from sessions_app.access.auth import Caller
-from sessions_app.errors import DomainError
 from sessions_app.fanout import frames
+from sessions_app.kinds import DomainError
 from sessions_app.protocol import Frame, MessageType
 from sessions_app.sockets.outbox import MAX_FRAMES, Outbox, Send
 from sessions_app.sockets.threads import cross

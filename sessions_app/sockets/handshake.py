@@ -7,8 +7,10 @@ from urllib.parse import SplitResult, urlsplit
 from django.conf import settings
 
 from sessions_app import jsonwire
-from sessions_app.errors import DomainError, OriginRefused, UnknownPath
+from sessions_app.errors import UnknownPath
 from sessions_app.http import problems
+from sessions_app.kinds import DomainError
+from sessions_app.sockets.socket_errors import OriginRefused
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]

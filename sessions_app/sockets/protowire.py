@@ -8,9 +8,10 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message import Message as ProtoMessage
 
 from sessions_app import jsonwire
-from sessions_app.errors import BadFrame, MalformedJson
+from sessions_app.errors import MalformedJson
 from sessions_app.proto import baton_pb2 as pb
 from sessions_app.protocol import Frame, Message, MessageType, message
+from sessions_app.sockets.socket_errors import BadFrame
 
 _FROM_CLIENT: Final[dict[int, type[ProtoMessage]]] = {
     MessageType.HEARTBEAT: pb.Heartbeat,

@@ -11,20 +11,14 @@ from django.conf import settings
 from django.db import IntegrityError
 
 from sessions_app import clock, ids, sessions
-from sessions_app.errors import (
-    DomainError,
-    OpIdReused,
-    SessionAlreadyClosed,
-    SessionNotFound,
-    SnapshotExpired,
-    SnapshotNotFound,
-    VersionConflict,
-)
+from sessions_app.errors import SessionAlreadyClosed, SessionNotFound
+from sessions_app.kinds import DomainError
 from sessions_app.models import ACTIVITY_NOTED_EVERY
 from sessions_app.state import answers, documents, patches, preconditions, statestore
 from sessions_app.state.held import Held, Moment
 from sessions_app.state.idempotency import Memory
 from sessions_app.state.operations import Operation, Outcome
+from sessions_app.state.state_errors import OpIdReused, SnapshotExpired, SnapshotNotFound, VersionConflict
 from sessions_app.state.versions import Version
 from sessions_app.state.writes import DirectWrite, Replace, Resolve
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 import rfc8785
 
-from sessions_app.errors import InvalidValue, StateTooLarge, TooDeep
+from sessions_app.state.state_errors import InvalidValue, StateTooLarge, TooDeep
 
 MAX_BYTES = 1_048_576
 MAX_DEPTH = 32

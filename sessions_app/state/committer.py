@@ -17,7 +17,8 @@ import structlog
 from django.db import Error, connection
 
 from sessions_app import pooling, snapshots
-from sessions_app.errors import DatabaseUnavailable, DomainError, Internal
+from sessions_app.errors import DatabaseUnavailable, Internal
+from sessions_app.kinds import DomainError
 from sessions_app.snapshots import Result
 from sessions_app.state.operations import Operation, Outcome
 

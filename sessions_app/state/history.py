@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sessions_app.errors import VersionExpired, VersionNotFound
 from sessions_app.models import StateVersion
 from sessions_app.state import canonical
 from sessions_app.state.canonical import EMPTY, Document
+from sessions_app.state.state_errors import VersionExpired, VersionNotFound
 from sessions_app.state.versions import Snapshot, Version, oldest_kept
 
 

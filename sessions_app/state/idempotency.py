@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from django.db import connection
 
-from sessions_app.errors import IdempotencyKeyReused
 from sessions_app.models import IdempotentAnswer
+from sessions_app.state.state_errors import IdempotencyKeyReused
 
 KEPT_FOR = dt.timedelta(hours=24)
 

@@ -10,16 +10,16 @@ import jsonpatch
 import orjson
 from jsonpointer import EndOfList, JsonPointer, JsonPointerException
 
-from sessions_app.errors import (
-    DomainError,
+from sessions_app.kinds import DomainError
+from sessions_app.state import canonical
+from sessions_app.state.canonical import Document
+from sessions_app.state.state_errors import (
     InvalidPatch,
     InvalidValue,
     PatchNotApplicable,
     PatchTestFailed,
     StateTooLarge,
 )
-from sessions_app.state import canonical
-from sessions_app.state.canonical import Document
 
 MAX_OPERATIONS = 500
 MAX_WEIGHED_BYTES = 8 * canonical.MAX_BYTES  # ours: bounds the work of moving and copying a large value to and fro

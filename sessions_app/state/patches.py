@@ -6,9 +6,9 @@ Serves STA-31, STA-48 to STA-50 and DEV-36. Every verb takes the document and an
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sessions_app.errors import InvalidPatch, InvalidUpdate, UnknownOperation
 from sessions_app.state import jsonpatching
 from sessions_app.state.canonical import Document, check_depth, encoded_members, joined
+from sessions_app.state.state_errors import InvalidPatch, InvalidUpdate, UnknownOperation
 
 KEY_OPERATIONS: Final = ("SET", "DELETE", "MERGE")
 

@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from sessions_app.errors import FieldError, FieldErrors, FieldInvalid, PreconditionFailed
+from sessions_app.errors import FieldInvalid
+from sessions_app.kinds import FieldError, FieldErrors, PreconditionFailed
 
 ANY: Final = "*"
 _TAG = re.compile(r'\s*(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")\s*(?:,|\Z)')

@@ -1,4 +1,4 @@
-"""What the rows of a session and its state say when they are read (STA-62). Pure."""
+"""What the rows of a session and its state say when they are read (STA-62)."""
 
 import datetime as dt
 from collections.abc import Sequence

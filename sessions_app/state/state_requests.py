@@ -11,19 +11,10 @@ from typing import Any, Final
 
 from sessions_app import ids, jsonwire
 from sessions_app.access.auth import Caller
-from sessions_app.errors import (
-    DomainError,
-    FieldError,
-    FieldErrors,
-    FieldForbidden,
-    FieldInvalid,
-    FieldMissing,
-    MalformedJson,
-    SessionIdInvalid,
-    UnsupportedMedia,
-)
+from sessions_app.errors import FieldForbidden, FieldInvalid, FieldMissing, MalformedJson, SessionIdInvalid
 from sessions_app.http import bodies
 from sessions_app.http.bodies import WireSerializer
+from sessions_app.kinds import DomainError, FieldError, FieldErrors, UnsupportedMedia
 from sessions_app.state import canonical, patches, preconditions
 from sessions_app.state.idempotency import Repeat
 from sessions_app.state.operations import Operation

@@ -15,15 +15,9 @@ from django.db import DatabaseError
 from sessions_app import ids, jsonwire, snapshots
 from sessions_app.access import auth, limits, revocations, tallies
 from sessions_app.access.auth import Caller
-from sessions_app.errors import (
-    BodyTooLarge,
-    DatabaseUnavailable,
-    DomainError,
-    Internal,
-    SessionIdInvalid,
-    UnsupportedMedia,
-)
+from sessions_app.errors import BodyTooLarge, DatabaseUnavailable, Internal, SessionIdInvalid
 from sessions_app.http import problems
+from sessions_app.kinds import DomainError, UnsupportedMedia
 from sessions_app.state import answers, committer, history, reader, state_requests
 from sessions_app.state.operations import Operation
 from sessions_app.state.state_requests import Call

@@ -7,10 +7,10 @@ from typing import Any
 
 from rest_framework import serializers
 
-from sessions_app.errors import UnknownStrategy
 from sessions_app.http.bodies import WireSerializer
 from sessions_app.http.fields import ActorId, JsonObject, Keys, OneOf, SessionId, Text, Whole
 from sessions_app.state.merge import STRATEGIES
+from sessions_app.state.state_errors import UnknownStrategy
 
 APP_VERSION_LENGTH = 64  # STA-18
 SOURCES = ("snapshot", "incremental", "patch", "resolve", "ws")

@@ -8,12 +8,12 @@ from rest_framework.request import Request
 
 from sessions_app import jsonwire, snapshots
 from sessions_app.access import limits
-from sessions_app.errors import TooDeep
 from sessions_app.http.negotiation import lower_headers
 from sessions_app.http.openapi import contract
 from sessions_app.http.rest import Endpoint
 from sessions_app.state import answers, committer, history, state_requests
 from sessions_app.state.operations import Operation
+from sessions_app.state.state_errors import TooDeep
 from sessions_app.state.state_requests import Call
 from sessions_app.state.state_serializers import (
     AppliedOut,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar
 
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 from sessions_app.state import merge, patches
 from sessions_app.state.canonical import Document, document, encoded
 from sessions_app.state.merge import Resolution

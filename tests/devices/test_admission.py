@@ -3,8 +3,9 @@
 import pytest
 
 from devices import admission
-from sessions_app.errors import BadFrame, Unauthenticated
+from sessions_app.kinds import Unauthenticated
 from sessions_app.protocol import Message
+from sessions_app.sockets.socket_errors import BadFrame
 from tests.factories import make_token
 
 pytestmark = pytest.mark.django_db

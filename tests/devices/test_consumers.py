@@ -12,15 +12,15 @@ from sessions_app import broadcast
 from sessions_app.access import revocations
 from sessions_app.access.revocations import Revoked
 from sessions_app.errors import (
-    BadFrame,
     DatabaseUnavailable,
     RecorderUnavailable,
     RoleForbidden,
     SessionAlreadyClosed,
     SessionIdInvalid,
     SessionNotFound,
-    Unauthenticated,
 )
+from sessions_app.kinds import Unauthenticated
+from sessions_app.sockets.socket_errors import BadFrame
 from tests.factories import make_token
 
 SCOPE = {"type": "websocket", "scheme": "ws", "headers": [], "client": ("127.0.0.1", 1), "subprotocols": []}

@@ -8,7 +8,7 @@ import pytest
 from gestures import capture, errors, limits
 from gestures.machine import moves, rules
 from gestures.machine.progress import Capture, Phase
-from sessions_app.errors import RateLimited, Unauthenticated
+from sessions_app.kinds import RateLimited, Unauthenticated
 
 START = dt.datetime(2026, 3, 2, 9, 20, tzinfo=dt.UTC)
 OPEN = moves.Open("r1", "u1", "s1", "u1", START, 15, 64, 64, header={"user_id": "u1", "source": "ui"})

@@ -6,7 +6,7 @@ import pytest
 
 from gestures import errors, protocol
 from gestures.machine import moves, rules
-from sessions_app.errors import FieldErrors
+from sessions_app.kinds import FieldErrors
 from sessions_app.models import Session
 from tests.captures import at, make_meta, make_open
 

@@ -11,7 +11,7 @@ from routing.errors import ClusterForbidden, ClusterFull, ClusterRejected, Clust
 from routing.models import Pod
 from routing.pod import cluster_api, cluster_reaper, pod_health
 from sessions_app import clock
-from sessions_app.errors import DomainError
+from sessions_app.kinds import DomainError
 from sessions_app.models import Session
 from tests.clients import Api
 from tests.factories import make_token

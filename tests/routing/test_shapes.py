@@ -5,7 +5,7 @@ import math
 import pytest
 
 from routing.golf import shapes
-from sessions_app.errors import FieldErrors
+from sessions_app.kinds import FieldErrors
 
 SHAPE = shapes.closed(
     {"name": shapes.KEY, "at": shapes.WGS84},

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessions_app import jsonwire
-from sessions_app.errors import InvalidValue, StateTooLarge, TooDeep
 from sessions_app.state import canonical
+from sessions_app.state.state_errors import InvalidValue, StateTooLarge, TooDeep
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=8)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53) + 1, 2**53 - 1)

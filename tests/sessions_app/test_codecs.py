@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from sessions_app.errors import BadFrame, SessionNotFound, UnknownType
+from sessions_app.errors import SessionNotFound
 from sessions_app.fanout import frames
 from sessions_app.proto import baton_pb2 as pb
 from sessions_app.protocol import Frame, MessageType
 from sessions_app.sockets import codecs
 from sessions_app.sockets.codecs import JSON
 from sessions_app.sockets.protowire import PROTO
+from sessions_app.sockets.socket_errors import BadFrame, UnknownType
 from tests.factories import make_version
 
 IDS = ("sess_0123456789abcdef", "u1", "phone")

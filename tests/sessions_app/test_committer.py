@@ -10,9 +10,10 @@ import pytest
 from django.db import OperationalError
 
 from sessions_app import snapshots
-from sessions_app.errors import DatabaseUnavailable, Internal, VersionConflict
+from sessions_app.errors import DatabaseUnavailable, Internal
 from sessions_app.state import committer
 from sessions_app.state.operations import Operation
+from sessions_app.state.state_errors import VersionConflict
 from sessions_app.state.writes import MergePatch, Update, Write
 from tests.factories import make_caller, make_snapshot
 

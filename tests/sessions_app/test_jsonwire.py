@@ -3,7 +3,8 @@
 import pytest
 
 from sessions_app import jsonwire
-from sessions_app.errors import MalformedJson, TooDeep
+from sessions_app.errors import MalformedJson
+from sessions_app.state.state_errors import TooDeep
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sessions_app.errors import (
-    DomainError,
+from sessions_app.kinds import DomainError
+from sessions_app.state import canonical, jsonpatching, patches
+from sessions_app.state.state_errors import (
     InvalidPatch,
     InvalidUpdate,
     InvalidValue,
@@ -20,7 +21,6 @@ from sessions_app.errors import (
     TooDeep,
     UnknownOperation,
 )
-from sessions_app.state import canonical, jsonpatching, patches
 
 KEYS = st.sampled_from(["a", "b", "0", "~x", "y/z"])
 VALUES = st.recursive(

@@ -8,19 +8,19 @@ import time_machine
 from django.db import connection
 
 from sessions_app import clock, snapshots
-from sessions_app.errors import (
+from sessions_app.errors import SessionNotFound
+from sessions_app.models import IdempotentAnswer, Session, State, StateVersion
+from sessions_app.state import canonical, documents, history, statestore
+from sessions_app.state.idempotency import Answer, Repeat
+from sessions_app.state.operations import Operation, Outcome
+from sessions_app.state.state_errors import (
     IdempotencyKeyReused,
     OpIdReused,
-    SessionNotFound,
     SnapshotExpired,
     SnapshotNotFound,
     StateTooLarge,
     VersionConflict,
 )
-from sessions_app.models import IdempotentAnswer, Session, State, StateVersion
-from sessions_app.state import canonical, documents, history, statestore
-from sessions_app.state.idempotency import Answer, Repeat
-from sessions_app.state.operations import Operation, Outcome
 from sessions_app.state.writes import KeyWrite, MergePatch, Replace, Resolve, Update, Write
 from tests.factories import make_caller, make_session, make_snapshot
 
