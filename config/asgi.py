@@ -4,13 +4,14 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
+import django
 from channels.routing import ProtocolTypeRouter, URLRouter  # Django has to be set up first
-from django.core.asgi import get_asgi_application
 from django.urls import path, re_path
 
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
 from config import http, lifespan  # noqa: E402
+from config.handler import Handler  # noqa: E402
 from devices.consumers import device_socket  # noqa: E402
 from gestures import consumers, uploads  # noqa: E402
 from routing.golf import golf_start  # noqa: E402
@@ -19,6 +20,7 @@ from sessions_app.sockets import handshake  # noqa: E402
 from sessions_app.state import state_routes  # noqa: E402
 
 golf_start.prepare()
+django_application = Handler()
 
 RAW_ROUTES = {("POST", uploads.PATH): uploads.upload}
 

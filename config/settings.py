@@ -191,9 +191,8 @@ INSTALLED_APPS = [
     "gestures",
     "routing",
 ]
-MIDDLEWARE = [
+MIDDLEWARE = [  # plain calls in one thread; static files come before them (config/handler.py)
     "django.middleware.security.SecurityMiddleware",
-    "servestatic.middleware.ServeStaticMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
