@@ -6,6 +6,7 @@ import struct
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -112,5 +113,13 @@ def children(pid: int) -> list[int]:
     """The pids of a process's children."""
     found = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        found += [int(child) for child in path.read_text().split()]
+        with suppress(OSError):  # the thread has ended meanwhile
+            found += [int(child) for child in path.read_text().split()]
     return found
+
+
+def command_line(pid: int) -> bytes:
+    """What a process was started with; nothing once it is gone."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""

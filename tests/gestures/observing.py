@@ -11,6 +11,7 @@ from gestures import extractor
 from gestures.models import CaptureSlot, FeatureRef
 from sessions_app.models import Session
 from tests.logs import events
+from tests.watching import children, command_line
 
 
 def nothing_remains(session: Session) -> bool:
@@ -38,6 +39,4 @@ def ready_workers() -> list[int]:
 
 def workers() -> list[int]:
     """The pids of this process's extractor workers."""
-    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    pids = {int(pid) for path in children for pid in path.read_text().split()}
-    return sorted(pid for pid in pids if b"gestures.worker" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    return sorted(pid for pid in children(os.getpid()) if b"gestures.worker" in command_line(pid))
