@@ -12,8 +12,6 @@ import pytest
 import redis
 from django.conf import settings
 
-LONGEST = "test_run.py"
-
 if "BATON_TEST_SERVERS" not in os.environ:
     raise pytest.UsageError("Start the tests with ./test: it brings PostgreSQL and Redis.")
 if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and "BATON_TEST_REDIS" in os.environ:
@@ -23,11 +21,6 @@ if (worker := os.environ.get("PYTEST_XDIST_WORKER")) and "BATON_TEST_REDIS" in o
 def pytest_configure(config: pytest.Config) -> None:
     """Keys of this run cannot meet those of another (OPS-13)."""
     settings.CACHES["default"]["KEY_PREFIX"] = os.environ.get("REDIS_SESSION_PREFIX", "")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest file first: no worker of a shared run is left alone with it at the end."""
-    items.sort(key=lambda item: item.path.name != LONGEST)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
             found = servers.start(supervisor, wanted, place, durable=False)
             env = _env(found, place.path)
             if not arguments and (workers := _workers(found)) > 1:
-                arguments = ["--numprocesses", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
+                arguments = ["--numprocesses", str(workers), "--dist", "loadfile"]
                 env["BATON_TEST_REDIS"] = " ".join([found.redis.url, *_more_redis(supervisor, place, workers - 1)])
             pytest = Command("pytest", (PYTHON, "-m", "pytest", *arguments), env, ROOT)
             return supervisor.foreground(pytest)

@@ -20,13 +20,26 @@ from tests.sockets import Device
 Connect = Callable[..., Device]
 
 
+in_use: list[Any] = []  # what lets us at the database, while `rows` is there
+
+
 @pytest.fixture(scope="package")
 def rows(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """The test database, emptied at the end."""
     with django_db_blocker.unblock():
+        in_use.append(django_db_blocker)
         yield
+        in_use.clear()
         committer.stop()
         call_command("flush", "--no-input", verbosity=0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A test with a database of its own finds it empty, whatever the others of this folder have left."""
+    if in_use and item.get_closest_marker("django_db"):
+        with in_use[0].unblock():
+            call_command("flush", "--no-input", verbosity=0)
 
 
 @pytest.fixture(scope="package")
