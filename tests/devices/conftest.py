@@ -37,7 +37,8 @@ def rows(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A test with a database of its own finds it empty, whatever the others of this folder have left."""
-    if in_use and item.get_closest_marker("django_db"):
+    wanted = getattr(item, "fixturenames", ())
+    if in_use and (item.get_closest_marker("django_db") or "db" in wanted or "transactional_db" in wanted):
         with in_use[0].unblock():
             call_command("flush", "--no-input", verbosity=0)
 
