@@ -97,10 +97,7 @@ def versions_committed(outcomes: "Sequence[Outcome]") -> None:
     Each is an Outcome with a version; the connection that its operation names as origin gets its copy as the ack.
     """
     faults.reach("state.before_tell")
-    for outcome in outcomes:
-        assert outcome.version is not None
-        frame = frames.of_version(outcome.version, outcome.snapshot, origin=outcome.operation.origin)
-        _tell(hub.session(outcome.version.session_id), frame)
+    _tell([_of_version(outcome) for outcome in outcomes])
 
 
 def session_started(session: Session) -> None:
@@ -164,18 +161,25 @@ def _about(session: Session) -> dict[str, Any]:
 def _after_commit(audience: str, item: Item) -> None:
     # On the loop there is no transaction, and merely to ask for the connection would make one for each task.
     if asyncio._get_running_loop() is None and transaction.get_connection().in_atomic_block:
-        transaction.on_commit(partial(_tell, audience, item), robust=True)
+        transaction.on_commit(partial(_tell, [(audience, item)]), robust=True)
     else:
-        _tell(audience, item)
+        _tell([(audience, item)])
 
 
-def _tell(audience: str, item: Item) -> None:
+def _of_version(outcome: "Outcome") -> tuple[str, Frame]:
+    assert outcome.version is not None
+    frame = frames.of_version(outcome.version, outcome.snapshot, origin=outcome.operation.origin)
+    return hub.session(outcome.version.session_id), frame
+
+
+def _tell(items: Sequence[tuple[str, Item]]) -> None:
     """Through this process's hub; where there is none, as in a command, straight to Redis."""
     here = _here
     if here is not None and not here.loop.is_closed():
-        here.hand_over(audience, item)
+        here.hand_over(items)
         return
-    try:
-        redisdoor.call("publish", hub.channel(audience), hub.encode(audience, item))
-    except RedisUnavailable:
-        log.warning("broadcast.not_published", audience=audience)
+    for audience, item in items:
+        try:
+            redisdoor.call("publish", hub.channel(audience), hub.encode(audience, item))
+        except RedisUnavailable:
+            log.warning("broadcast.not_published", audience=audience)

@@ -112,7 +112,7 @@ class Session(models.Model):
 
 
 class State(models.Model):
-    """The current state of one session, changed under the row lock of that session."""
+    """The current state of one session; its row is locked by whoever changes it, and sealed by the session's end."""
 
     session = models.OneToOneField(Session, primary_key=True, on_delete=models.CASCADE)
     epoch = models.UUIDField()
@@ -127,6 +127,9 @@ class State(models.Model):
     expires_at = models.DateTimeField()
     # The sweep finds its rows by day: an index on the time itself would cost every write its place on the page (HOT).
     expires_on = models.DateField(db_index=True)
+    is_sealed = models.BooleanField(
+        default=False
+    )  # the session has ended: a write that holds no lock asks this row only
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(version__gte=1), name="state_has_a_version")]

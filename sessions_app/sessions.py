@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from sessions_app import broadcast, clock, eventlog, events, faults, ids
 from sessions_app.errors import SessionAlreadyActive, SessionAlreadyClosed, SessionNotFound, SessionUserMismatch
 from sessions_app.events import Event
-from sessions_app.models import Session
+from sessions_app.models import Session, State
 
 if TYPE_CHECKING:
     from sessions_app.access.auth import Caller
@@ -80,6 +80,7 @@ def close(session: Session, *, performer_id: str, closed_by: str, reason: str) -
     """
     if not session.is_active:
         raise SessionAlreadyClosed
+    _seal(session)
     event = events.session_end(session, at=clock.stamp(clock.now()), performer_id=performer_id, reason=reason)
     faults.reach("end.before_append")
     recorded = eventlog.append_end(session, event)
@@ -92,6 +93,7 @@ def close(session: Session, *, performer_id: str, closed_by: str, reason: str) -
 
 def apply_end(session: Session, event: Event, *, closed_by: str) -> None:
     """Make the row say what the recorded end event says."""
+    _seal(session)
     session.status = Session.Status.CLOSED
     session.end_time = clock.parse(event["end_time"])
     session.end_record_id = uuid.UUID(event["record_id"])
@@ -123,6 +125,11 @@ def idle_since(at: dt.datetime) -> list[str]:
     """Ids of active sessions without activity since `at`, the longest idle first."""
     idle = Session.objects.active().filter(last_activity_at__lte=at).order_by("last_activity_at")
     return list(idle.values_list("session_id", flat=True))
+
+
+def _seal(session: Session) -> None:
+    """Wait for the write that is under way and let none follow, so that no version is later than the end."""
+    State.objects.filter(pk=session.session_id, is_sealed=False).update(is_sealed=True)
 
 
 def _insert(session: Session) -> Session:

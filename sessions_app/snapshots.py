@@ -4,15 +4,16 @@ import datetime as dt
 from collections.abc import Sequence
 from functools import partial
 
+import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import Error, IntegrityError, transaction
 
 from sessions_app import broadcast, clock
 from sessions_app.access.auth import Caller
 from sessions_app.errors import SessionNotFound
 from sessions_app.kinds import DomainError
 from sessions_app.models import Session, State
-from sessions_app.state import statestore
+from sessions_app.state import known, statestore
 from sessions_app.state.batch import Batch
 from sessions_app.state.operations import Operation, Outcome
 from sessions_app.state.rows import Found
@@ -20,6 +21,8 @@ from sessions_app.state.state_errors import SnapshotExpired, SnapshotNotFound
 from sessions_app.state.versions import Snapshot
 
 Result = Outcome | DomainError
+
+log = structlog.get_logger(__name__)
 
 
 def commit(operations: Sequence[Operation]) -> list[Result]:
@@ -30,7 +33,7 @@ def commit(operations: Sequence[Operation]) -> list[Result]:
     """
     results: list[Result] = [SessionNotFound()] * len(operations)
     with transaction.atomic():
-        batch = Batch(operations)
+        batch = Batch.locked(operations)
         # Session by session: every process then opens new sessions in one order.
         for index in sorted(range(len(operations)), key=lambda index: operations[index].session_id):
             try:
@@ -39,9 +42,46 @@ def commit(operations: Sequence[Operation]) -> list[Result]:
                 results[index] = error
         batch.save()
         transaction.on_commit(batch.remember)
-        made = [result for result in results if isinstance(result, Outcome) and result.version and not result.duplicate]
-        transaction.on_commit(partial(broadcast.versions_committed, made), robust=True)
+        _tell(results)
     return results
+
+
+def commit_optimistically(operations: Sequence[Operation]) -> list[Outcome | None]:
+    """Write without a lock what the process's memory suffices for, by one statement that is its own transaction.
+
+    None for each operation that did not come about so: it is for commit(). That is every refusal, repeat and answer
+    without a version, and every session whose state another process has changed. Operations on one session go together
+    and in order. Raises what the database raises if nobody can know whether they were written.
+    """
+    places: dict[str, list[int]] = {}
+    for place, operation in enumerate(operations):
+        places.setdefault(operation.session_id, []).append(place)
+    batch = Batch.remembered(places)
+    outcomes = {name: batch.attempt([operations[place] for place in places[name]]) for name in places}
+    results: list[Outcome | None] = [None] * len(operations)
+    try:
+        written = batch.save_unlocked()
+    except IntegrityError:  # an op_id comes a second time: who looks under the lock finds the first
+        return results
+    for name, made in outcomes.items():
+        if name in written:
+            for place, outcome in zip(places[name], made or (), strict=True):
+                results[place] = outcome
+    _tell(results)
+    known.forget(name for name, made in outcomes.items() if made and name not in written)
+    try:
+        batch.tidy()
+    except Error as error:
+        log.warning("state.not_tidied", sessions=len(written), error=str(error))  # what was written stands
+    batch.remember()
+    return results
+
+
+def _tell(results: Sequence[Result | None]) -> None:
+    """Let the new versions leave as frames once they are committed (STA-63)."""
+    made = [result for result in results if isinstance(result, Outcome) and result.version and not result.duplicate]
+    if made:
+        transaction.on_commit(partial(broadcast.versions_committed, made), robust=True)
 
 
 def current(session_id: str, *, by: Caller) -> Snapshot:

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import hiredis
 import redis
 import redis.asyncio
 import structlog
@@ -77,8 +78,9 @@ class Bus:
 
     def send(self, command: str, key: str, value: bytes | int) -> None:
         """Send a command whose answer does not matter."""
+        if not self._unsent:
+            self._wake.set()
         self._unsent.append((command, key, value))
-        self._wake.set()
 
     def subscribe(self, channel: str) -> None:
         """Receive what is published on `channel`."""
@@ -194,8 +196,8 @@ class Bus:
     @staticmethod
     async def _send_all(connection: Any, batch: list[Command]) -> None:
         arguments = [argument for command in batch for argument in command]
-        command = connection.pack_command("EVAL", _ALL, 0, *arguments)
-        await connection.send_packed_command(command, check_health=False)
+        packed = hiredis.pack_command(("EVAL", _ALL, 0, *arguments))  # the client's own way takes four times as long
+        await connection.send_packed_command(packed, check_health=False)
         await connection.read_response(timeout=5.0)
 
     def _give_up_unsent(self) -> None:

@@ -5,10 +5,11 @@ everybody else.
 """
 
 import asyncio
+import functools
 import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -93,12 +94,13 @@ class Hub:
             del self.feeds[feed.session_id]
             self.bus.unsubscribe(channel(session(feed.session_id)))
 
-    def hand_over(self, audience: str, item: Item) -> None:
-        """Deliver here and publish to the others; callable from any thread, in the order of the calls."""
+    def hand_over(self, items: Sequence[tuple[str, Item]]) -> None:
+        """Deliver here and publish to the others, each to its audience; from any thread, in the order of the calls."""
         if threading.get_ident() == self._thread:
-            self._take(audience, item)
+            for audience, item in items:
+                self._take(audience, item)
             return
-        self._inbox.append((audience, item))
+        self._inbox.extend(items)
         if not self._emptying:
             self._emptying = True
             self.loop.call_soon_threadsafe(self._empty_inbox)
@@ -187,8 +189,12 @@ def user(user_id: str) -> str:
 
 def channel(audience: str) -> str:
     """The Redis channel for an audience. Pub/sub knows no database numbers, so the name carries ours."""
-    database = urlsplit(settings.REDIS_URL).path.strip("/") or "0"
-    return f"baton:{database}:{audience if audience.startswith('session:') else PROCESSES}"
+    return _prefix(settings.REDIS_URL) + (audience if audience.startswith("session:") else PROCESSES)
+
+
+@functools.cache
+def _prefix(redis_url: str) -> str:
+    return f"baton:{urlsplit(redis_url).path.strip('/') or '0'}:"
 
 
 def encode(audience: str, item: Item, *, sender: str = PROCESS_ID) -> bytes:

@@ -1,10 +1,11 @@
-"""What one transaction does with the writes of several callers (STA-62 to STA-64): lock, decide in memory, write once.
+"""The writes of several callers on what their sessions hold (STA-62 to STA-64): decided in memory, written once.
 
-The order of checks is that of STA-8, from the session's visibility on.
+The order of checks is that of STA-8, from the session's visibility on. snapshots.py says when a batch holds locks and
+when it trusts the process's memory.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import orjson
 from django.conf import settings
@@ -14,7 +15,7 @@ from sessions_app import clock, ids, sessions
 from sessions_app.errors import SessionAlreadyClosed, SessionNotFound
 from sessions_app.kinds import DomainError
 from sessions_app.models import ACTIVITY_NOTED_EVERY
-from sessions_app.state import answers, documents, patches, preconditions, statestore
+from sessions_app.state import answers, known, patches, preconditions, statestore
 from sessions_app.state.held import Held, Moment
 from sessions_app.state.idempotency import Memory
 from sessions_app.state.operations import Operation, Outcome
@@ -22,17 +23,36 @@ from sessions_app.state.state_errors import OpIdReused, SnapshotExpired, Snapsho
 from sessions_app.state.versions import Version
 from sessions_app.state.writes import DirectWrite, Replace, Resolve
 
+OpKey = tuple[str, str | None, str | None]  # session, device, op_id
+
 
 class Batch:
-    """The sessions of a batch, locked until the transaction ends, and what is made of them."""
+    """Some sessions, and what is made of them at one moment."""
 
-    def __init__(self, operations: Sequence[Operation]) -> None:
+    def __init__(
+        self, held: Mapping[str, Held], *, at: dt.datetime, memory: Memory, made_by_op: Mapping[OpKey, Version]
+    ) -> None:
+        self.held = dict(held)
+        self.now = Moment(at, at + dt.timedelta(seconds=settings.SNAPSHOT_TTL_S))
+        self._memory = memory
+        self._made_by_op = dict(made_by_op)
+
+    @classmethod
+    def locked(cls, operations: Sequence[Operation]) -> "Batch":
+        """The sessions of these operations as they stand, locked until the transaction ends."""
         # Keys are locked before sessions, in every process, so that no two batches wait for each other.
-        self._memory = Memory((operation.repeat for operation in operations if operation.repeat), clock.now())
-        self._held = _load({operation.session_id for operation in operations})
-        at = clock.now()  # taken under the locks, so that times rise with versions
-        self._now = Moment(at, at + dt.timedelta(seconds=settings.SNAPSHOT_TTL_S))
-        self._made_by_op = _versions_by_op(operations)
+        memory = Memory((operation.repeat for operation in operations if operation.repeat), clock.now())
+        held, made_by_op = _load({operation.session_id for operation in operations}), _versions_by_op(operations)
+        # Taken under the locks, so that times rise with versions.
+        return cls(held, at=clock.now(), memory=memory, made_by_op=made_by_op)
+
+    @classmethod
+    def remembered(cls, session_ids: Iterable[str]) -> "Batch":
+        """Those of the sessions that the process has in memory; no lock is held, and they may be old."""
+        at = clock.now()
+        found = [state for name in session_ids if (state := known.find(name)) and state.snapshot.last_updated <= at]
+        held = {state.snapshot.session_id: Held.again(state) for state in found}
+        return cls(held, at=at, memory=Memory((), at), made_by_op={})
 
     def perform(self, operation: Operation) -> Outcome:
         """Do one operation on what the earlier ones left. Raises DomainError; the session is then as before."""
@@ -41,44 +61,82 @@ class Batch:
             return Outcome(operation=operation, answer=answer)
         if version := self._made_before(operation):
             return Outcome(operation=operation, version=version, duplicate=True)
-        held = _writable(held, operation, self._now.at)
+        held = _writable(held, operation, self.now.at)
         if operation.precondition is not preconditions.NONE:
             operation.precondition.check(held.etag)
         write = operation.write
         if isinstance(write, Resolve):
-            outcome = _resolve(held, operation, write, self._now)
+            outcome = _resolve(held, operation, write, self.now)
         else:
-            outcome = _write(held, operation, write, self._now)
+            outcome = _write(held, operation, write, self.now)
         try:
             self._accept(held, outcome)
         except IntegrityError:
             # Another process has just opened the session this write was to open: now there is one to lock.
-            self._held |= _load({operation.session_id})
-            if operation.session_id not in self._held:
+            self.held |= _load({operation.session_id})
+            if operation.session_id not in self.held:
                 raise
             return self.perform(operation)
         return outcome
 
+    def attempt(self, operations: Sequence[Operation]) -> list[Outcome] | None:
+        """Do all operations on one session, or none: None if any of them needs more than the process's memory."""
+        session_id = operations[0].session_id
+        outcomes = []
+        try:
+            for operation in operations:
+                if operation.repeat is not None or session_id not in self.held:
+                    break
+                outcomes.append(self.perform(operation))
+        except DomainError:  # a refusal is told only of what is certain
+            outcomes.clear()
+        if len(outcomes) == len(operations) and all(outcome.version for outcome in outcomes):
+            return outcomes
+        self.held.pop(session_id, None)
+        return None
+
     def save(self) -> None:
-        """Write the new versions, states and kept answers."""
-        held = [one for one in self._held.values() if one.made]
-        if held:
-            idle_since = self._now.at - ACTIVITY_NOTED_EVERY
-            statestore.write(held, self._now, touched=[h.session_id for h in held if h.last_activity_at < idle_since])
+        """Write the new versions, states and kept answers, under the locks."""
+        if changed := self._changed():
+            statestore.write(changed, self.now)
+            self.tidy()
         self._memory.save()
 
+    def save_unlocked(self) -> set[str]:
+        """Write and commit the versions that follow what is current; returns their sessions and keeps no others.
+
+        Raises IntegrityError, with nothing written, if a version was made before under its op_id.
+        """
+        changed = self._changed()
+        written = statestore.follow(changed, self.now) if changed else set()
+        self.held = {session_id: held for session_id, held in self.held.items() if session_id in written}
+        return written
+
+    def tidy(self) -> None:
+        """What follows from what was written, and may come later: old history goes, activity is noted (SES-54)."""
+        changed = self._changed()
+        statestore.forget_old(changed)
+        idle = [held for held in changed if held.last_activity_at < self.now.at - ACTIVITY_NOTED_EVERY]
+        if idle:
+            statestore.touch([held.session_id for held in idle], self.now.at)
+            for held in idle:
+                held.last_activity_at = self.now.at
+
     def remember(self) -> None:
-        """Keep the new documents in memory; call it once the transaction has committed."""
-        for held in self._held.values():
-            documents.remember(held.session_id, held.document)
+        """Keep the states in memory; call it once they are committed."""
+        known.remember(state for held in self.held.values() if (state := held.known))
+
+    def _changed(self) -> list[Held]:
+        """The sessions with new versions, in the order in which rows are locked."""
+        return sorted((held for held in self.held.values() if held.made), key=lambda held: held.session_id)
 
     def _visible(self, operation: Operation) -> Held:
-        held = self._held.get(operation.session_id)
+        held = self.held.get(operation.session_id)
         if held is None:
             opens = isinstance(operation.write, Replace) and ids.is_canonical_uuid(operation.session_id)
             if not opens or operation.user_id is None:
                 raise SessionNotFound
-            return Held.unopened(operation.session_id, operation.user_id, self._now.at)
+            return Held.unopened(operation.session_id, operation.user_id, self.now.at)
         if operation.user_id not in (None, held.user_id) or not operation.by.may_act_for(held.user_id):
             raise SessionNotFound
         return held
@@ -99,7 +157,7 @@ class Batch:
                 performer_id=operation.performer(held.user_id), device_id=operation.device_id,
             )  # fmt: skip
             held.is_unopened = False
-        self._held[held.session_id] = held
+        self.held[held.session_id] = held
         if operation.op_id and outcome.version:
             self._made_by_op[held.session_id, operation.device_id, operation.op_id] = outcome.version
         if operation.repeat:
@@ -108,14 +166,15 @@ class Batch:
 
 def _load(session_ids: set[str]) -> dict[str, Held]:
     """The sessions that exist, locked, with their states."""
-    known = {session_id: documents.find(session_id) for session_id in sorted(session_ids)}
-    checksums = [document.checksum if document else None for document in known.values()]
-    sessions_found, states = statestore.lock(list(known), checksums)
+    remembered = {session_id: known.find(session_id) for session_id in sorted(session_ids)}
+    documents = {session_id: state.document if state else None for session_id, state in remembered.items()}
+    checksums = [document.checksum if document else None for document in documents.values()]
+    sessions_found, states = statestore.lock(list(documents), checksums)
     state_of = {state.session_id: state for state in states}
-    return {s.session_id: Held.of(s, state_of.get(s.session_id), known[s.session_id]) for s in sessions_found}
+    return {s.session_id: Held.of(s, state_of.get(s.session_id), documents[s.session_id]) for s in sessions_found}
 
 
-def _versions_by_op(operations: Iterable[Operation]) -> dict[tuple[str, str | None, str | None], Version]:
+def _versions_by_op(operations: Iterable[Operation]) -> dict[OpKey, Version]:
     keys = {(op.session_id, op.device_id, op.op_id) for op in operations if op.op_id and op.device_id}
     if not keys:
         return {}

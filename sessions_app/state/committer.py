@@ -7,11 +7,12 @@ batch with the disk of the other; a session always goes to the same one, which k
 import asyncio
 import threading
 import time
-from collections import defaultdict, deque
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Final
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Final, NamedTuple
 
 import structlog
 from django.db import Error, connection
@@ -55,15 +56,14 @@ async def committed(operation: Operation) -> Outcome:
 
 def stop() -> None:
     """Commit what is waiting, then end the flushers; the next write starts new ones."""
+    global _flushers
     with _starting:
-        ending = _flushers[:]
-        _flushers.clear()
+        ending, _flushers = _flushers, ()
     for flusher in ending:
         flusher.stop()
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(NamedTuple):
     operation: Operation
     waiting: "Future[Result] | asyncio.Future[Result]"
 
@@ -72,25 +72,19 @@ class _Flusher:
     """One thread with one connection, and the writes that wait for it."""
 
     def __init__(self, number: int) -> None:
-        self._inbox: deque[_Entry] = deque()
-        self._changed = threading.Condition()
-        self._stopping = False
+        self._inbox: SimpleQueue[_Entry | None] = SimpleQueue()  # None: time to end
         self._thread = threading.Thread(target=self._run, name=f"flusher-{number}", daemon=True)
         self._thread.start()
 
     def add(self, entry: _Entry) -> None:
         """Queue one write. Raises DatabaseUnavailable when too many wait already."""
-        with self._changed:
-            if len(self._inbox) >= MOST_WAITING:
-                raise DatabaseUnavailable("Too many writes are waiting for the database.", retry_after=1)
-            self._inbox.append(entry)
-            self._changed.notify()
+        if self._inbox.qsize() >= MOST_WAITING:
+            raise DatabaseUnavailable("Too many writes are waiting for the database.", retry_after=1)
+        self._inbox.put(entry)
 
     def stop(self) -> None:
         """Finish what is queued and end the thread."""
-        with self._changed:
-            self._stopping = True
-            self._changed.notify()
+        self._inbox.put(None)
         self._thread.join()
 
     def _run(self) -> None:
@@ -103,23 +97,51 @@ class _Flusher:
         connection.close()
 
     def _next(self) -> list[_Entry]:
-        """The next batch; empty when it is time to end."""
-        with self._changed:
-            while not self._inbox and not self._stopping:
-                self._changed.wait()
-            return [self._inbox.popleft() for _ in range(min(len(self._inbox), MOST_PER_BATCH))]
+        """The next batch: what has gathered, at least one write; empty when it is time to end."""
+        batch: list[_Entry] = []
+        with suppress(Empty):
+            entry = self._inbox.get()
+            while entry is not None:
+                batch.append(entry)
+                if len(batch) == MOST_PER_BATCH:
+                    return batch
+                entry = self._inbox.get_nowait()
+            if batch:
+                self._inbox.put(None)  # for the next time
+        return batch
 
     def _commit(self, batch: Sequence[_Entry]) -> list[Result]:
+        """What came of each write: first without a lock, then under one for those that did not come about."""
         operations = [entry.operation for entry in batch]
-        try:
-            return snapshots.commit(operations)
-        except Error as error:
-            log.error("commit.failed", operations=len(batch), error=str(error))
-            pooling.renew_if_lost()
-            return [DatabaseUnavailable(retry_after=1)] * len(batch)
-        except Exception as error:  # a defect that one operation has found: the others must not suffer
-            log.error("commit.defect", operations=len(batch), exc_info=error)
-            return [Internal()] if len(batch) == 1 else [result for entry in batch for result in self._commit([entry])]
+        results = _guarded(snapshots.commit_optimistically, operations)
+        rest = [place for place, result in enumerate(results) if result is None]
+        for place, result in zip(rest, _locked([operations[place] for place in rest]), strict=True):
+            results[place] = result
+        return [result for result in results if result is not None]
+
+
+def _locked(operations: Sequence[Operation]) -> list[Result]:
+    results = _guarded(snapshots.commit, operations) if operations else []
+    if None not in results:
+        return [result for result in results if result is not None]
+    if len(operations) == 1:
+        return [Internal()]
+    return [result for operation in operations for result in _locked([operation])]
+
+
+def _guarded(
+    commit: Callable[[Sequence[Operation]], Sequence[Result | None]], operations: Sequence[Operation]
+) -> list[Result | None]:
+    """The results of `commit`; None for all after a defect: one operation has found it, the others must not suffer."""
+    try:
+        return list(commit(operations))
+    except Error as error:
+        log.error("commit.failed", operations=len(operations), error=str(error))
+        pooling.renew_if_lost()
+        return [DatabaseUnavailable(retry_after=1)] * len(operations)
+    except Exception as error:
+        log.error("commit.defect", operations=len(operations), exc_info=error)
+        return [None] * len(operations)
 
 
 def _answer(batch: Sequence[_Entry], results: Sequence[Result]) -> None:
@@ -144,11 +166,19 @@ def _wake(answers: Sequence[tuple["asyncio.Future[Result]", Result]]) -> None:
 
 
 def _flusher(operation: Operation) -> _Flusher:
+    flushers = _flushers
+    if len(flushers) < FLUSHERS:
+        flushers = _start()
+    return flushers[hash(operation.session_id) % FLUSHERS]
+
+
+def _start() -> tuple[_Flusher, ...]:
+    global _flushers
     with _starting:
-        while len(_flushers) < FLUSHERS:
-            _flushers.append(_Flusher(len(_flushers)))
-        return _flushers[hash(operation.session_id) % FLUSHERS]
+        if not _flushers:
+            _flushers = tuple(map(_Flusher, range(FLUSHERS)))
+        return _flushers
 
 
-_flushers: list[_Flusher] = []
+_flushers: tuple[_Flusher, ...] = ()
 _starting = threading.Lock()

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from sessions_app.models import Session
 from sessions_app.state import history
 from sessions_app.state.canonical import EMPTY, Document, stored
+from sessions_app.state.known import Known
 from sessions_app.state.operations import Operation
 from sessions_app.state.patches import Change
 from sessions_app.state.rows import LoadedState, LockedSession
@@ -28,7 +29,7 @@ class Held:
     def __init__(
         self,
         session: LockedSession,
-        state: LoadedState | None = None,
+        state: LoadedState | Snapshot | None = None,
         document: Document = EMPTY,
         *,
         is_stored: bool = False,
@@ -38,7 +39,7 @@ class Held:
         self.is_active = status == ACTIVE
         self.is_stored = is_stored  # whether there is a row of a state to replace
         self.is_unopened = is_unopened
-        self.state: LoadedState | Snapshot | None = state
+        self.state = state
         self.version = state.version if state else 0
         self.document = document
         self.data = b""  # what to store for the newest document made
@@ -53,6 +54,13 @@ class Held:
             return cls(session)
         document = known if state.data is None and known else stored(unpacked(state.data or b"", state.size_bytes))
         return cls(session, state, document, is_stored=True)
+
+    @classmethod
+    def again(cls, known: Known) -> "Held":
+        """A session as the process knows it, which may be old."""
+        snapshot, document, last_activity_at = known
+        session = LockedSession(snapshot.session_id, snapshot.user_id, ACTIVE, last_activity_at)
+        return cls(session, snapshot, document, is_stored=True)
 
     @classmethod
     def unopened(cls, session_id: str, user_id: str, at: dt.datetime) -> "Held":
@@ -80,6 +88,12 @@ class Held:
         if isinstance(self.state, LoadedState):
             return self.state.snapshot(self.user_id, self.document.canonical)
         return self.state
+
+    @property
+    def known(self) -> Known | None:
+        """What the process may remember once this is committed."""
+        snapshot = self.snapshot if self.is_active else None
+        return None if snapshot is None else Known(snapshot, self.document, self.last_activity_at)
 
     def has_expired(self, at: dt.datetime) -> bool:
         """Whether the state has reached its end (STA-58)."""

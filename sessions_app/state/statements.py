@@ -8,13 +8,14 @@ LOCK = """
 SELECT session_id, user_id, status, last_activity_at FROM sessions_app_session
 WHERE session_id = ANY(%s) ORDER BY session_id FOR NO KEY UPDATE"""
 
-# A statement of its own, because it has to see what those committed who held the locks before us. A state whose
-# checksum the process knows already is not sent again.
+# A statement of its own, because it has to see what those committed who held the locks before us. States are locked as
+# well, because FOLLOW asks for nothing else. One whose checksum the process knows already is not sent again.
 LOAD = """
 SELECT s.session_id, s.epoch::text, s.version, s.checksum, s.device_id, s.app_version, s.created_at, s.updated_at,
        s.expires_at, s.size_bytes, length(s.data), CASE WHEN s.checksum = known.checksum THEN NULL ELSE s.data END
 FROM unnest(%s, %s) AS known(session_id, checksum)
-JOIN sessions_app_state s ON s.session_id = known.session_id"""
+JOIN sessions_app_state s ON s.session_id = known.session_id
+ORDER BY s.session_id FOR NO KEY UPDATE OF s"""
 
 # The one question of all readers.
 READ = """
@@ -31,25 +32,46 @@ WHERE (session_id, device_id, op_id) IN (SELECT * FROM unnest(%s, %s, %s))"""
 
 # One set of rows for both: each is a version for the log; those with `data` are the newest of their session and change
 # its state as well. All that a batch writes has one time.
-WRITE = """
+_MADE = """
 WITH made AS (
-    SELECT * FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) AS made(
+    SELECT * FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s) AS made(
         session_id, epoch, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
-        deleted_keys, previous, checksum, size_bytes, data, begun_at)
-), logged AS (
+        deleted_keys, previous, checksum, size_bytes, data, begun_at, follows)
+)"""
+_LOGGED = """
     INSERT INTO sessions_app_stateversion (
         session_id, epoch, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
         deleted_keys, previous, checksum, size_bytes, created_at)
     SELECT session_id, epoch::uuid, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
-           convert_from(deleted_keys, 'UTF8')::jsonb, previous, checksum, size_bytes, %s
+           convert_from(deleted_keys, 'UTF8')::jsonb, previous, checksum, size_bytes, %s"""
+_STATE = """
+    UPDATE sessions_app_state s
+    SET epoch = made.epoch::uuid, version = made.version, data = made.data, size_bytes = made.size_bytes,
+        checksum = made.checksum, device_id = made.device_id, app_version = made.app_version,
+        created_at = made.begun_at, updated_at = %s, expires_at = %s, expires_on = %s"""
+
+# Under the locks of LOCK and LOAD.
+WRITE = f"""{_MADE}, logged AS ({_LOGGED}
     FROM made
+){_STATE}
+    FROM made
+    WHERE s.session_id = made.session_id AND made.data IS NOT NULL"""
+
+# Without them: a session's versions are written if its state still is the one they follow, lives, and is not sealed by
+# an end. Rows are locked in the one order, and found again by place.
+FOLLOW = f"""{_MADE}, current AS (
+    SELECT s.ctid AS place, s.session_id FROM sessions_app_state s JOIN made USING (session_id)
+    WHERE made.data IS NOT NULL AND s.epoch = made.epoch::uuid AND s.version = made.follows
+      AND s.expires_at > %s AND NOT s.is_sealed
+    ORDER BY s.session_id FOR NO KEY UPDATE OF s
+), changed AS ({_STATE}
+    FROM made JOIN current USING (session_id)
+    WHERE s.ctid = current.place AND made.data IS NOT NULL
+    RETURNING s.session_id
+), logged AS ({_LOGGED}
+    FROM made JOIN changed USING (session_id)
 )
-UPDATE sessions_app_state s
-SET epoch = made.epoch::uuid, version = made.version, data = made.data, size_bytes = made.size_bytes,
-    checksum = made.checksum, device_id = made.device_id, app_version = made.app_version, created_at = made.begun_at,
-    updated_at = %s, expires_at = %s, expires_on = %s
-FROM made
-WHERE s.session_id = made.session_id AND made.data IS NOT NULL"""
+SELECT session_id FROM changed"""
 
 INSERT = """
 INSERT INTO sessions_app_state (
@@ -71,4 +93,8 @@ INSERT INTO sessions_app_writer AS w (session_id, device_id, written_at)
 SELECT session_id, device_id, max(created_at) FROM gone WHERE device_id IS NOT NULL GROUP BY session_id, device_id
 ON CONFLICT (session_id, device_id) DO UPDATE SET written_at = greatest(w.written_at, excluded.written_at)"""
 
-TOUCH = "UPDATE sessions_app_session SET last_activity_at = %s WHERE session_id = ANY(%s)"
+# Whoever holds a row meanwhile acts within the session too.
+TOUCH = """
+UPDATE sessions_app_session SET last_activity_at = %s WHERE session_id IN (
+    SELECT session_id FROM sessions_app_session WHERE session_id = ANY(%s)
+    ORDER BY session_id FOR NO KEY UPDATE SKIP LOCKED)"""

@@ -3,6 +3,7 @@
 The SQL is in statements.py.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 from typing import Any, Final
 from weakref import WeakSet
@@ -44,18 +45,34 @@ def versions_by_op(ops: Sequence[tuple[str, str, str]]) -> list[Version]:
     return [Version._make(row) for row in _rows(statements.BY_OP, [texts(column) for column in zip(*ops, strict=True)])]
 
 
-def write(changed: Sequence[Held], now: Moment, *, touched: Sequence[str]) -> None:
-    """Append what was made to the operation log and bring the states up to it."""
+def write(changed: Sequence[Held], now: Moment) -> None:
+    """Append what was made to the operation log and bring the states up to it, under their locks."""
     inserted = [held for held in changed if not held.is_stored]
-    forgetting = [held for held in changed if held.made[0].version == 1 or _crosses(held.made)]
-    times = [*now, now.expires_at.date()]
-    _run(statements.WRITE, [*_made(changed), now.at, *times])
+    _run(statements.WRITE, [*_made(changed), now.at, *_times(now)])
     if inserted:
-        _run(statements.INSERT, [*times, *_states(inserted)])
+        _run(statements.INSERT, [*_times(now), *_states(inserted)])
+
+
+def follow(changed: Sequence[Held], now: Moment) -> set[str]:
+    """The same for stored states without a lock; only for those still at the version that was followed.
+
+    Returns their sessions. A statement of its own transaction: what it returns is committed. `changed` is in the order
+    in which rows are locked.
+    """
+    parameters = [*_made(changed), now.at, *_times(now), now.at]
+    return {session_id for (session_id,) in _rows(statements.FOLLOW, parameters)}
+
+
+def touch(session_ids: Sequence[str], at: dt.datetime) -> None:
+    """Note that somebody acted within the sessions."""
+    _run(statements.TOUCH, [at, texts(session_ids)])
+
+
+def forget_old(changed: Sequence[Held]) -> None:
+    """Drop what an earlier epoch left, and from time to time what is older than the history that is kept."""
+    forgetting = [held for held in changed if held.made[0].version == 1 or _outgrows(held.made)]
     if forgetting:
         _run(statements.FORGET, _kept(forgetting))
-    if touched:
-        _run(statements.TOUCH, [now.at, texts(touched)])
 
 
 def forget_log(session_id: str) -> None:
@@ -63,9 +80,15 @@ def forget_log(session_id: str) -> None:
     _run(statements.FORGET, [texts([session_id]), texts([_NO_EPOCH]), bigints([1])])
 
 
-def _crosses(made: Sequence[Version]) -> bool:
-    """Whether one of the versions is a multiple of FORGET_EVERY."""
-    return made[-1].version // FORGET_EVERY > (made[0].version - 1) // FORGET_EVERY
+def _outgrows(made: Sequence[Version]) -> bool:
+    """Whether one of the versions is a multiple of FORGET_EVERY, and old ones are to go."""
+    crosses = made[-1].version // FORGET_EVERY > (made[0].version - 1) // FORGET_EVERY
+    return crosses and oldest_kept(made[-1].version) > 1
+
+
+def _times(now: Moment) -> tuple[dt.datetime, dt.datetime, dt.date]:
+    """Of the states that are written: when, and until when they live."""
+    return now.at, now.expires_at, now.expires_at.date()
 
 
 def _made(changed: Sequence[Held]) -> list[Column]:
@@ -107,6 +130,7 @@ def _made(changed: Sequence[Held]) -> list[Column]:
         bigints(sizes),
         blobs([held.data if held else None for held in states]),
         timestamps([held.state.created_at if held and held.state else None for held in states]),
+        bigints([held.made[0].version - 1 if held else 0 for held in states]),
     ]
 
 

@@ -10,8 +10,9 @@ from django.db import connection
 from sessions_app import clock, snapshots
 from sessions_app.errors import SessionNotFound
 from sessions_app.models import IdempotentAnswer, Session, State, StateVersion
-from sessions_app.state import canonical, documents, history, statestore
+from sessions_app.state import canonical, history, known, statestore
 from sessions_app.state.idempotency import Answer, Repeat
+from sessions_app.state.known import Known
 from sessions_app.state.operations import Operation, Outcome
 from sessions_app.state.state_errors import (
     IdempotencyKeyReused,
@@ -80,20 +81,23 @@ def test_commit_writes_nothing_when_the_transaction_fails(monkeypatch):
 def test_commit_reads_the_state_anew_when_its_memory_is_old():
     """STA-66: a remembered document serves only while its checksum is the stored one."""
     before = make_snapshot("u1", {"n": 0})
-    documents.remember(before.session_id, canonical.document({"n": "stale"}))
+    stale = canonical.document({"n": "stale"})
+    known.remember([Known(before._replace(checksum=stale.checksum), stale, clock.now())])
 
     assert done(wish(before.session_id, MergePatch({"m": 1}))) == [2]
     assert snapshots.current(before.session_id, by=make_caller("u1")).canonical == b'{"m":1,"n":0}'
 
 
-def test_memory_of_documents_is_bounded(monkeypatch):
+def test_memory_of_states_is_bounded(monkeypatch):
     """The least recently written make room."""
-    monkeypatch.setattr(documents, "MOST_BYTES", 1000)
+    monkeypatch.setattr(known, "MOST_BYTES", 1000)
+    before = make_snapshot("u1")
+    document = canonical.document({"text": "x" * 100})
     for number in range(20):
-        documents.remember(f"s{number}", canonical.document({"text": "x" * 100}))
+        known.remember([Known(before._replace(session_id=f"s{number}"), document, clock.now())])
 
-    assert documents.find("s19") is not None
-    assert documents.find("s0") is None
+    assert known.find("s19") is not None
+    assert known.find("s0") is None
 
 
 def test_commit_takes_few_round_trips(django_assert_num_queries):

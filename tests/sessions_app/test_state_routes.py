@@ -13,7 +13,7 @@ from django.db import OperationalError, connection
 
 from sessions_app import broadcast
 from sessions_app.models import Session, StateVersion
-from sessions_app.state import committer, statestore
+from sessions_app.state import committer, known, statestore
 from tests.clients import Api, RawApi
 from tests.factories import make_snapshot, make_token
 from tests.processes import WebProcess
@@ -200,12 +200,15 @@ def test_a_user_has_so_many_requests_a_minute(raw_api, settings):
     assert RawApi(make_token("u2")).get("/session/nonsense").status_code == 400
 
 
-def test_a_write_without_its_database_is_refused_and_repeatable(raw_api, monkeypatch):
-    """STA-64: 503 with Retry-After, nothing applied, no frame sent."""
+@pytest.mark.parametrize("statement", ["follow", "write"])
+def test_a_write_without_its_database_is_refused_and_repeatable(raw_api, monkeypatch, statement):
+    """STA-64: 503 with Retry-After, nothing applied, no frame sent, without the lock or under it."""
     before = make_snapshot("u1", {"n": 0})
+    if statement == "write":
+        known.forget([before.session_id])
     frames: list[Any] = []
     monkeypatch.setattr(broadcast, "versions_committed", frames.extend)
-    monkeypatch.setattr(statestore, "write", lost_connection)
+    monkeypatch.setattr(statestore, statement, lost_connection)
     refused = raw_api.at_once([incremental(before.session_id, 1, n=1)])[0]
     monkeypatch.undo()
 
