@@ -35,6 +35,7 @@ MAX_LINE_BYTES = 524_288  # SES-39, newline included
 _FRAME_BYTES = len('{"recorded_at":"2026-03-02T09:15:04.000Z","event":}\n')
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+_EXTENDING = _APPENDING & ~os.O_WRONLY | os.O_RDWR
 
 log = structlog.get_logger(__name__)
 
@@ -195,7 +196,7 @@ def _found(tail: LogTail, event: Event) -> Recorded | None:
 def _extend_chain(path: Path, tail: LogTail) -> None:
     """Bring the chain file up to the log. It is derived: its loss costs nothing but the name of an altered line."""
     try:
-        descriptor = os.open(f"{str(path)[: -len(path.suffix)]}.chain", _APPENDING & ~os.O_WRONLY | os.O_RDWR, 0o640)
+        descriptor = os.open(f"{str(path).removesuffix('.jsonl')}.chain", _EXTENDING, 0o640)
         try:
             entries = os.fstat(descriptor).st_size // chain.ENTRY_BYTES
             if entries == tail.lines - 1:

@@ -18,7 +18,7 @@ def session_log_path(user_id: str, session_id: str, *, create: bool = False) -> 
 
     Raises PathRefused, and OSError when the directory cannot be made.
     """
-    return _directory(settings.LOG_ROOT, user_id, session_id, (), create) / f"{session_id}.jsonl"
+    return Path(f"{_directory(settings.LOG_ROOT, user_id, session_id, (), create)}/{session_id}.jsonl")
 
 
 def session_features_dir(user_id: str, session_id: str, *, create: bool = False) -> Path:
@@ -26,7 +26,7 @@ def session_features_dir(user_id: str, session_id: str, *, create: bool = False)
 
     Raises PathRefused, and OSError when the directory cannot be made.
     """
-    return _directory(settings.DATA_ROOT, user_id, session_id, (session_id, "features"), create)
+    return Path(_directory(settings.DATA_ROOT, user_id, session_id, (session_id, "features"), create))
 
 
 def pod_directory(session_id: str, *, create: bool = False) -> Path:
@@ -36,7 +36,7 @@ def pod_directory(session_id: str, *, create: bool = False) -> Path:
     """
     if not ids.is_session_id(session_id):
         raise PathRefused("an id that names no file")
-    return _below(Path(settings.DATA_ROOT), "pods", session_id, create=create)
+    return Path(_below(settings.DATA_ROOT, "pods", session_id, create=create))
 
 
 def make_roots() -> None:
@@ -45,21 +45,21 @@ def make_roots() -> None:
         Path(root).mkdir(mode=0o750, parents=True, exist_ok=True)
 
 
-def _directory(root: Path, user_id: str, session_id: str, below: tuple[str, ...], create: bool) -> Path:
+def _directory(root: Path, user_id: str, session_id: str, below: tuple[str, ...], create: bool) -> str:
     if not ids.is_actor_id(user_id) or not ids.is_session_id(session_id):
         raise PathRefused("an id that names no file")
-    return _below(Path(root), "users", user_id, "sessions", *below, create=create)
+    return _below(root, "users", user_id, "sessions", *below, create=create)
 
 
-def _below(base: Path, *parts: str, create: bool) -> Path:
+def _below(base: Path, *parts: str, create: bool) -> str:
     if create:
-        _make(base, base.joinpath(*parts))
+        _make(Path(base), Path(base, *parts))
     at = os.fspath(base)  # the root may itself be reached through links
     for part in parts:
         at = f"{at}/{part}"
         if _is_link(at):
             raise PathRefused("a link stands in the path")
-    return Path(at)
+    return at
 
 
 def _is_link(path: str) -> bool:

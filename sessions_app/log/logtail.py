@@ -78,7 +78,7 @@ class LogTails:
     """The tails this process remembers, the longest unused forgotten first. Each is used under its log's flock."""
 
     def __init__(self) -> None:
-        self._tails: OrderedDict[Path, LogTail] = OrderedDict()
+        self._tails: OrderedDict[str, LogTail] = OrderedDict()  # by path
         self._lock = Lock()
 
     def current(self, path: Path, found: stat_result, *, vouched_lines: int, vouched_head: str) -> LogTail:
@@ -87,7 +87,7 @@ class LogTails:
         Raises OSError.
         """
         with self._lock:
-            tail = self._tails.pop(path, None)
+            tail = self._tails.pop(str(path), None)
         if tail is None or tail.inode != found.st_ino or tail.size > found.st_size:
             tail = LogTail(inode=found.st_ino, head=vouched_head)
         else:
@@ -97,7 +97,7 @@ class LogTails:
                 file.seek(tail.size)
                 tail.take(file.read(found.st_size - tail.size), vouched_lines)
         with self._lock:
-            self._tails[path] = tail
+            self._tails[str(path)] = tail
             while len(self._tails) > MOST_TAILS:
                 self._tails.popitem(last=False)
         return tail
@@ -105,7 +105,7 @@ class LogTails:
     def forget(self, path: Path) -> None:
         """Read the log anew next time: what was just written is not certain."""
         with self._lock:
-            self._tails.pop(path, None)
+            self._tails.pop(str(path), None)
 
 
 tails = LogTails()
