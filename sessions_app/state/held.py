@@ -121,38 +121,18 @@ class Held:
             epoch, begun_at, app_version = str(uuid.uuid4()), now.at, operation.app_version
         else:
             epoch, begun_at, app_version = before.epoch, before.created_at, operation.app_version or before.app_version
+        # By position, in the order of their fields: with names, the two would cost half of what the rest of this does.
+        write, device_id, op_id = operation.write, operation.device_id, operation.op_id
         version = Version(
-            session_id=self.session_id,
-            epoch=epoch,
-            version=self.version + 1,
-            source=operation.write.source,
-            device_id=operation.device_id,
-            app_version=app_version,
-            performer_id=operation.performer(self.user_id),
-            op_id=operation.op_id,
-            op_digest=operation.write.digest if operation.op_id else None,
-            changes=change.forward(),
-            deleted_keys=list(change.deleted),
-            previous=change.backward(self.document),
-            checksum=document.checksum,
-            size_bytes=len(document.canonical),
-            created_at=now.at,
-        )
+            self.session_id, epoch, self.version + 1, write.source, device_id, app_version,
+            operation.performer(self.user_id), op_id, write.digest if op_id else None, change.forward(),
+            list(change.deleted), change.backward(self.document), document.checksum, len(document.canonical), now.at,
+        )  # fmt: skip
         self.data = packed(document.canonical)
         self.state = Snapshot(
-            session_id=self.session_id,
-            user_id=self.user_id,
-            canonical=document.canonical,
-            version=version.version,
-            epoch=epoch,
-            checksum=document.checksum,
-            device_id=operation.device_id,
-            app_version=app_version,
-            created_at=begun_at,
-            last_updated=now.at,
-            expires_at=now.expires_at,
-            stored_bytes=len(self.data),
-        )
+            self.session_id, self.user_id, document.canonical, version.version, epoch, document.checksum, device_id,
+            app_version, begun_at, now.at, now.expires_at, len(self.data),
+        )  # fmt: skip
         self.document, self.version = document, version.version
         self._documents.append(document)
         self.made.append(version)
