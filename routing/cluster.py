@@ -175,7 +175,7 @@ def installation() -> Installation:
 
 def _post_deployment(session_id: str, user_id: str) -> tuple[bool, str]:
     """Whether the Deployment was made here, and its uid."""
-    manifest = manifests.deployment(session_id, user_id, at=installation(), replicas=0)
+    manifest = manifests.first_deployment(session_id, user_id, at=installation())
     for _ in range(CONFLICT_TRIES):
         try:
             made = client().create(Deployment.from_dict(manifest), field_manager=CREATOR)

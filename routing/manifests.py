@@ -75,6 +75,18 @@ def deployment(session_id: str, user_id: str, *, at: Installation, replicas: int
     }
 
 
+def first_deployment(session_id: str, user_id: str, *, at: Installation) -> Manifest:
+    """The Deployment as it is first made, asleep; the apply that follows makes it whole.
+
+    Its creator owns what it names for ever. Ports are told apart by their numbers: one that the creator named would
+    still stand there, under the same name, when another is applied after a change of USER_POD_PORT, and be refused.
+    """
+    found = deployment(session_id, user_id, at=at, replicas=0)
+    for container in found["spec"]["template"]["spec"]["containers"]:
+        del container["ports"]
+    return found
+
+
 def service(session_id: str, user_id: str, *, at: Installation, owner_uid: str) -> Manifest:
     """The Service, collected by the cluster with the Deployment whose uid is `owner_uid`."""
     return {

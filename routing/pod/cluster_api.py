@@ -1,8 +1,8 @@
 """How Kubernetes is spoken to (POD-59 to POD-66): every write checked to the letter, every answer in our words."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import httpx2
@@ -24,6 +24,9 @@ QUICK_CONNECT_S, QUICK_ANSWER_S = 1.0, 1.0  # POD-24: 2 s in all
 
 log = structlog.get_logger(__name__)
 
+_clients: dict[bool, Client] = {}  # by quick
+_lock = threading.Lock()
+
 
 @contextmanager
 def translated(act: str, name: str) -> Iterator[None]:
@@ -42,9 +45,22 @@ def translated(act: str, name: str) -> Iterator[None]:
         raise ClusterUnavailable from error
 
 
-@cache
 def client(*, quick: bool = False) -> Client:
     """The client for this process; safe to use from several threads."""
+    with _lock:
+        if quick not in _clients:
+            _clients[quick] = _made(quick)
+        return _clients[quick]
+
+
+def close() -> None:
+    """End the connections that are kept open; a later call makes new ones."""
+    with _lock:
+        while _clients:
+            _clients.popitem()[1].close()
+
+
+def _made(quick: bool) -> Client:
     config = _config()
     connect_s, answer_s = (QUICK_CONNECT_S, QUICK_ANSWER_S) if quick else (CONNECT_S, ANSWER_S)
     verify = verify_cluster(config.cluster, config.user or User(), config.abs_file)

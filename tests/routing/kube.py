@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import redis
 import yaml
 
-from tests.routing import kube_objects
+from tests.routing import kube_apply, kube_objects
+from tests.routing.keda import Keda
 from tests.routing.kube_objects import Refused
 
 TOKEN = "stand-in-token"
@@ -46,18 +46,18 @@ Fault = Callable[[str, str], tuple[int, str] | None]
 class Kube:
     """The store, and the server in front of it. `fault(verb, what)` may answer a request in its place."""
 
-    def __init__(self, *, ready_after_s: float = 0.05, cooldown_s: float = 3600.0, redis_url: str = "") -> None:
+    def __init__(self, *, ready_after_s: float = 0.05, redis_url: str = "") -> None:
         self.objects: dict[tuple[str, str], Object] = {}
         self.requests: list[tuple[str, str]] = []  # verb, resource
         self.scaled: list[tuple[str, int]] = []
         self.fault: Fault = lambda verb, what: None
         self.keda = False
-        self._ready_after_s, self.cooldown_s = ready_after_s, cooldown_s
-        self._redis = redis.Redis.from_url(redis_url) if redis_url else None
+        self._ready_after_s = ready_after_s
+        self._keda = Keda(redis_url) if redis_url else None
         self._lock = threading.RLock()
+        self._created: dict[str, Object] = {}  # what a POST made, by uid: its manager owns that for ever
         self._version = 0
         self._raised_at: dict[str, float] = {}
-        self._active_at: dict[str, float] = {}
         self._stopping = threading.Event()
         self._server: ThreadingHTTPServer | None = None
         self.port = 0
@@ -85,8 +85,8 @@ class Kube:
         """End for good."""
         self._stopping.set()
         self.stop()
-        if self._redis is not None:
-            self._redis.close()
+        if self._keda is not None:
+            self._keda.close()
 
     def kubeconfig(self, directory: Path) -> str:
         """A KUBECONFIG that leads here."""
@@ -106,6 +106,21 @@ class Kube:
         """Every object of a kind."""
         with self._lock:
             return [one for (kind, _), one in self.objects.items() if kind == plural]
+
+    def change(self, plural: str, name: str, patch: Object) -> None:
+        """A merge patch by somebody else; null removes."""
+        with self._lock:
+            _merge(self.objects[plural, name], patch)
+
+    def remove(self, plural: str, name: str) -> None:
+        """A deletion by somebody else."""
+        with self._lock:
+            self._collect(plural, name)
+
+    def cool_down(self, seconds: float) -> None:
+        """From now on play KEDA, with this cooldown."""
+        assert self._keda is not None
+        self.keda, self._keda.cooldown_s = True, seconds
 
     def handle(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, Object]:
         """One request."""
@@ -154,14 +169,16 @@ class Kube:
         for term in re.findall(r"([^,\s(]+)\s*(?:=\s*([^,]+)|in\s*\(([^)]*)\))", selector):
             wanted = {term[1]} if term[1] else {value.strip() for value in term[2].split(",")}
             found = [one for one in found if one["metadata"].get("labels", {}).get(term[0]) in wanted]
-        return found
+        return [{name: value for name, value in one.items() if name not in ("apiVersion", "kind")} for one in found]
 
     def _create(self, plural: str, manifest: Object, query: dict[str, str]) -> Object:
         kube_objects.check(manifest)
         name = manifest["metadata"]["name"]
         if (plural, name) in self.objects:
             raise Refused(409, f'{plural} "{name}" already exists')
-        return self._store(plural, manifest, manager=query.get("fieldManager", ""))
+        stored = self._store(plural, manifest, manager=query.get("fieldManager", ""))
+        self._created[stored["metadata"]["uid"]] = manifest
+        return stored
 
     def _apply(
         self, plural: str, name: str, manifest: Object, query: dict[str, str], headers: dict[str, str]
@@ -179,7 +196,9 @@ class Kube:
         if plural == "deployments" and "replicas" in manifest["spec"] and query.get("force") != "true":
             raise Refused(409, "conflict with baton-init over spec.replicas")
         if plural == "deployments":
-            manifest["spec"].setdefault("replicas", before["spec"]["replicas"])
+            manifest = kube_apply.with_what_others_own(manifest, self._created[before["metadata"]["uid"]])
+            manifest["spec"]["replicas"] = before["spec"]["replicas"]
+            kube_objects.check(manifest)
         kept = {name: before["metadata"][name] for name in ("uid", "creationTimestamp")}
         self._version += 1
         after = {**manifest, "status": before.get("status", {})}
@@ -218,6 +237,10 @@ class Kube:
         policy = query.get("propagationPolicy") or (json.loads(body).get("propagationPolicy") if body else None)
         if policy != "Background":
             raise Refused(400, "propagationPolicy=Background is expected")
+        self._collect(plural, name)
+
+    def _collect(self, plural: str, name: str) -> None:
+        """Delete, and what it owns with it."""
         uid = self.objects.pop((plural, name))["metadata"]["uid"]
         for key, one in list(self.objects.items()):
             if any(owner["uid"] == uid for owner in one["metadata"].get("ownerReferences", [])):
@@ -238,20 +261,10 @@ class Kube:
             deployment["status"] = {"replicas": 1, "readyReplicas": 1}
 
     def _poll(self, scaled: Object) -> None:
-        """KEDA: active while a list is longer than its activation length, asleep once the cooldown is over."""
-        assert self._redis is not None
-        name, now = scaled["spec"]["scaleTargetRef"]["name"], time.monotonic()
+        assert self._keda is not None
+        name = scaled["spec"]["scaleTargetRef"]["name"]
         replicas = self.objects["deployments", name]["spec"].get("replicas", 1)
-        lengths = [
-            self._redis.llen(one["metadata"]["listName"]) > int(one["metadata"]["activationListLength"])
-            for one in scaled["spec"]["triggers"]
-        ]
-        if any(lengths):
-            self._active_at[name] = now
-            if not replicas:
-                self.set_replicas(name, 1)
-        elif replicas and now - self._active_at.get(name, -1e9) > self.cooldown_s:
-            self.set_replicas(name, 0)  # also when it never was active: a wake that KEDA did not see is undone
+        self.set_replicas(name, self._keda.wanted(scaled, replicas))
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -284,3 +297,13 @@ class Handler(BaseHTTPRequestHandler):
 def _status(code: int, message: str) -> Object:
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "code": code, "message": message,
             "status": "Success" if code < 400 else "Failure"}  # fmt: skip
+
+
+def _merge(target: Object, patch: Object) -> None:
+    for name, value in patch.items():
+        if isinstance(value, dict):
+            _merge(target.setdefault(name, {}), value)
+        elif value is None:
+            target.pop(name, None)
+        else:
+            target[name] = value

@@ -47,6 +47,10 @@ def check(manifest: dict[str, Any]) -> None:
         spec = manifest["spec"]
         if not spec["selector"]["matchLabels"].items() <= spec["template"]["metadata"]["labels"].items():
             raise Refused(422, "selector does not match the template's labels")
+        for container in spec["template"]["spec"]["containers"]:
+            names = [port["name"] for port in container.get("ports", [])]
+            if len(names) != len(set(names)):
+                raise Refused(422, "two ports of a container have one name")
 
 
 def _check_metadata(metadata: dict[str, Any]) -> None:

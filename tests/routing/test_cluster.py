@@ -26,10 +26,10 @@ def kube(tmp_path: Path, settings: Any) -> Iterator[Kube]:
     found = Kube().start()
     settings.POD_DRIVER, settings.USER_POD_IMAGE = "kubernetes", "registry.example/agent:1"
     settings.KUBECONFIG = found.kubeconfig(tmp_path)
-    cluster_api.client.cache_clear()
+    cluster_api.close()
     yield found
     found.close()
-    cluster_api.client.cache_clear()
+    cluster_api.close()
 
 
 def test_prepare_makes_the_three_objects_of_a_sleeping_pod(kube: Kube) -> None:

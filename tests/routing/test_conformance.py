@@ -20,7 +20,6 @@ from sessions_app import redisdoor
 from sessions_app.models import Session
 from tests.commands import run
 from tests.logs import events
-from tests.routing.kube import Kube
 from tests.routing.world import QUICK, WebThread, World, until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -229,7 +228,7 @@ def test_idle_pod_sleeps(world: World, settings: Any) -> None:
     """POD-76 row 8; POD-38, POD-52."""
     settings.POD_IDLE_SLEEP_S = 1
     if world.kube is not None:
-        world.kube.keda, world.kube.cooldown_s = True, 1.0
+        world.kube.cool_down(1.0)
     session_id = world.awake()
     woken_at = time.monotonic()
     pod = world.reaches(session_id, "sleeping")
@@ -268,12 +267,11 @@ def test_delete_leaves_nothing(world: World) -> None:
     assert ChatMessage.objects.get().error_code == "SESSION_TERMINATED"
 
 
-@pytest.mark.parametrize("world", ["kubernetes"], indirect=True)
+@pytest.mark.parametrize("world", ["kubernetes", pytest.param("wire", marks=pytest.mark.cluster)], indirect=True)
 def test_cluster_stopped_and_started_in_the_middle(world: World) -> None:
     """POD-76 rows 9 and 10; POD-13, POD-20, POD-24, POD-28: what was begun is finished once the cluster is back."""
     asleep, doomed = world.create(), world.awake()
-    assert isinstance(world.kube, Kube)
-    world.kube.stop()
+    world.cut()
     created = world.http.post("/session/create", json={"user_id": "u1"})
     assert (created.status_code, created.json()["code"]) == (503, "CLUSTER_UNAVAILABLE")
     assert world.chat(asleep).status_code == 202
@@ -283,10 +281,11 @@ def test_cluster_stopped_and_started_in_the_middle(world: World) -> None:
     assert world.http.get(f"/session/{doomed}/status").status_code == 404
     assert Session.objects.count() == 2
 
-    world.kube.start()
+    world.mend()
     assert world.settled(asleep)[0]["status"] == "answered"
     world.reaches(doomed, "terminated")
-    assert {one["metadata"]["labels"]["session-uuid"] for one in world.kube.objects.values()} == {asleep}
+    assert world.kube is not None
+    assert {one["metadata"]["labels"]["session-uuid"] for one in world.kube.of("services")} == {asleep}
     assert [event["event"] for event in events("u1", doomed)].count("session.end") == 1
 
 

@@ -1,7 +1,6 @@
 """The pod half of Baton running in the test's own process: a web server, a worker, stand-in pods, perhaps a cluster."""
 
 import asyncio
-import os
 import socket
 import sys
 import threading
@@ -22,8 +21,10 @@ from routing.pod.supervisor import Supervisor
 from tests.factories import make_token
 from tests.processes import free_port
 from tests.routing.kube import Kube
+from tests.routing import real_cluster
 from tests.routing.real_cluster import RealCluster
 from tests.routing.standin_pod import Handler, StandInPods
+from tests.routing.wire import Wire
 
 PATIENCE_S = 10.0
 
@@ -52,6 +53,7 @@ class World:
         self.driver = driver
         self.pods = StandInPods(directory / "control")
         self.kube: Kube | RealCluster | None = None
+        self._wire: Wire | None = None
         self._worker: WorkerThread | None = None
         self._pod_server: ThreadingHTTPServer | None = None
         headers = {"Authorization": f"Bearer {make_token('u1')}"}
@@ -66,13 +68,29 @@ class World:
         self._pod_server = _pod_server(self.pods)
         settings.POD_DRIVER, settings.USER_POD_IMAGE = "kubernetes", "registry.example/agent:1"
         settings.POD_URL_TEMPLATE = f"http://127.0.0.1:{self._pod_server.server_address[1]}/{{name}}"
-        if self.driver == "cluster":
-            self.kube, settings.KUBECONFIG = RealCluster(), os.environ["KUBECONFIG"]
-        else:
+        if self.driver == "kubernetes":
             self.kube = Kube(redis_url=settings.REDIS_URL).start()
             settings.KUBECONFIG = self.kube.kubeconfig(directory)
+        else:
+            self.kube, settings.KUBECONFIG = RealCluster(), real_cluster.kubeconfig()
+            settings.PODS_NAMESPACE, settings.USER_POD_IMAGE = self.kube.namespace, real_cluster.IMAGE
+            if self.driver == "wire":
+                self._wire = Wire(settings.KUBECONFIG)
+                settings.KUBECONFIG = self._wire.kubeconfig(directory)
         self.kube.run_controllers()
-        cluster_api.client.cache_clear()
+        cluster_api.close()
+
+    def cut(self) -> None:
+        """Let the cluster be out of Baton's reach."""
+        cut = self._wire or self.kube
+        assert isinstance(cut, Kube | Wire)
+        cut.stop()
+
+    def mend(self) -> None:
+        """Let it be there again."""
+        cut = self._wire or self.kube
+        assert isinstance(cut, Kube | Wire)
+        cut.start()
 
     def start_worker(self) -> None:
         """Let a worker work."""
@@ -93,7 +111,9 @@ class World:
             self._pod_server.server_close()
         if self.kube is not None:
             self.kube.close()
-        cluster_api.client.cache_clear()
+        if self._wire is not None:
+            self._wire.stop()
+        cluster_api.close()
 
     def create(self, **over: Any) -> str:
         """A new session with a pod; its id."""
