@@ -40,7 +40,7 @@ def translated(act: str, name: str) -> Iterator[None]:
             error=str(error)[:500],
         )  # fmt: skip
         raise problem from error
-    except (httpx2.HTTPError, ConfigError, OSError) as error:
+    except (httpx2.HTTPError, ConfigError, OSError, ValueError) as error:  # ValueError: what answered speaks no JSON
         log.warning("cluster.unreachable", act=act, name=name, error=repr(error))
         raise ClusterUnavailable from error
 
@@ -111,6 +111,7 @@ class _Strict(httpx2.HTTPTransport):
             elif conflicts and response.status_code == 409:
                 conflicts -= 1
             else:
+                response.headers.setdefault("Content-Type", "text/plain")  # lightkube reads it of every refusal
                 if warning := response.headers.get("Warning"):
                     log.warning("cluster.warned", path=request.url.path, warning=warning)
                 return response

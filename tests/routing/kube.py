@@ -51,6 +51,7 @@ class Kube:
         self.requests: list[tuple[str, str]] = []  # verb, resource
         self.scaled: list[tuple[str, int]] = []
         self.fault: Fault = lambda verb, what: None
+        self.in_between: tuple[int, str, bytes] | None = None  # what a proxy answers in the server's place
         self.keda = False
         self._ready_after_s = ready_after_s
         self._keda = Keda(redis_url) if redis_url else None
@@ -278,9 +279,12 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
         status, answer = self.kube.handle(self.command, self.path, headers, body)
-        data = json.dumps(answer).encode()
+        content_type, data = "application/json", json.dumps(answer).encode()
+        if self.kube.in_between is not None:
+            status, content_type, data = self.kube.in_between
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        if content_type:
+            self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(data)))
         self.send_header("Connection", "close")
         self.end_headers()

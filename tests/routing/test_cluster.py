@@ -152,6 +152,24 @@ def test_unreachable_becomes_unavailable(kube: Kube) -> None:
         cluster.prepare(SESSION, USER)
 
 
+@pytest.mark.parametrize(
+    ("status", "content_type", "body"),
+    [
+        (503, "", b""),
+        (502, "text/html", b"<h1>Bad Gateway</h1>"),
+        (503, "application/json", b"<h1>no JSON</h1>"),
+        (200, "text/html", b"<h1>Sign in</h1>"),
+    ],
+)
+def test_what_stands_in_between_is_not_the_cluster(kube: Kube, status: int, content_type: str, body: bytes) -> None:
+    """POD-66: a load balancer or proxy that answers in place of the API."""
+    kube.in_between = status, content_type, body
+    with pytest.raises(ClusterUnavailable):
+        cluster.prepare(SESSION, USER)
+    with pytest.raises(ClusterUnavailable):
+        cluster.deployments()
+
+
 @pytest.mark.parametrize(("failures", "tries"), [(1, 2), (2, 2)])
 def test_reads_and_applies_are_repeated_once(kube: Kube, failures: int, tries: int) -> None:
     """POD-64: one retry on 429 or 503; a POST is not repeated."""
