@@ -10,18 +10,15 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
 from tests.routing import kube_apply, kube_objects
 from tests.routing.keda import Keda
+from tests.routing.kube_http import TOKEN, KubeServer, Object, status_of
 from tests.routing.kube_objects import Refused
 
-TOKEN = "stand-in-token"
 POLL_S = 0.05
 
 # POD-67, to the letter.
@@ -39,19 +36,18 @@ _GROUPS = {"deployments": "apps", "services": None, "scaledobjects": "keda.sh"}
 _VERBS = {"GET": "get", "POST": "create", "PATCH": "patch", "DELETE": "delete", "PUT": "update"}
 _APPLY, _MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
 
-Object = dict[str, Any]
 Fault = Callable[[str, str], tuple[int, str] | None]
 
 
-class Kube:
-    """The store, and the server in front of it. `fault(verb, what)` may answer a request in its place."""
+class Kube(KubeServer):
+    """The store behind the server. `fault(verb, what)` may answer a request in its place."""
 
     def __init__(self, *, ready_after_s: float = 0.05, redis_url: str = "") -> None:
+        super().__init__()
         self.objects: dict[tuple[str, str], Object] = {}
         self.requests: list[tuple[str, str]] = []  # verb, resource
         self.scaled: list[tuple[str, int]] = []
         self.fault: Fault = lambda verb, what: None
-        self.in_between: tuple[int, str, bytes] | None = None  # what a proxy answers in the server's place
         self.keda = False
         self._ready_after_s = ready_after_s
         self._keda = Keda(redis_url) if redis_url else None
@@ -60,23 +56,6 @@ class Kube:
         self._version = 0
         self._raised_at: dict[str, float] = {}
         self._stopping = threading.Event()
-        self._server: ThreadingHTTPServer | None = None
-        self.port = 0
-
-    def start(self) -> "Kube":
-        """Serve, on the same port as before."""
-        handler = type("BoundHandler", (Handler,), {"kube": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), handler)
-        self.port = self._server.server_address[1]
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def stop(self) -> None:
-        """Be unreachable; what is stored stays."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
 
     def run_controllers(self) -> None:
         """Begin to make Deployments ready and to scale as KEDA does."""
@@ -88,20 +67,6 @@ class Kube:
         self.stop()
         if self._keda is not None:
             self._keda.close()
-
-    def kubeconfig(self, directory: Path) -> str:
-        """A KUBECONFIG that leads here."""
-        place = directory / "kubeconfig"
-        cluster = {"name": "c", "cluster": {"server": f"http://127.0.0.1:{self.port}"}}
-        user = {"name": "u", "user": {"token": TOKEN}}
-        where = {"name": "x", "context": {"cluster": "c", "user": "u", "namespace": "default"}}
-        place.write_text(
-            yaml.safe_dump(
-                {"apiVersion": "v1", "kind": "Config", "clusters": [cluster], "users": [user], "contexts": [where],
-                 "current-context": "x"}
-            )
-        )  # fmt: skip
-        return str(place)
 
     def of(self, plural: str) -> list[Object]:
         """Every object of a kind."""
@@ -129,21 +94,21 @@ class Kube:
         query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
         match = _PATH.match(parts.path)
         if match is None or _GROUPS.get(match["plural"], "?") != match["group"]:
-            return 404, _status(404, "the server could not find the requested resource")
+            return 404, status_of(404, "the server could not find the requested resource")
         what = match["plural"] + (f"/{match['sub']}" if match["sub"] else "")
         verb = "list" if method == "GET" and not match["name"] else _VERBS[method]
         with self._lock:
             self.requests.append((verb, what))
             if headers.get("authorization") != f"Bearer {TOKEN}":
-                return 401, _status(401, "Unauthorized")
+                return 401, status_of(401, "Unauthorized")
             if planned := self.fault(verb, what):
-                return planned[0], _status(*planned)
+                return planned[0], status_of(*planned)
             if verb not in RIGHTS.get(what, set()):
-                return 403, _status(403, f"{what} is forbidden: cannot {verb}")
+                return 403, status_of(403, f"{what} is forbidden: cannot {verb}")
             try:
                 return self._act(verb, what, match["plural"], match["name"] or "", query, headers, body)
             except Refused as error:
-                return error.status, _status(error.status, str(error))
+                return error.status, status_of(error.status, str(error))
 
     def _act(self, verb: str, what: str, plural: str, name: str, query: dict[str, str], headers: dict[str, str],
              body: bytes) -> tuple[int, Object]:  # fmt: skip
@@ -160,7 +125,7 @@ class Kube:
             return 200, self.objects[plural, name]
         if verb == "delete":
             self._delete(plural, name, query, body)
-            return 200, _status(200, "deleted")
+            return 200, status_of(200, "deleted")
         if what == "deployments/scale":
             return 200, self._scale(name, json.loads(body), headers)
         return 200, self._apply(plural, name, yaml.safe_load(body), query, headers)
@@ -266,41 +231,6 @@ class Kube:
         name = scaled["spec"]["scaleTargetRef"]["name"]
         replicas = self.objects["deployments", name]["spec"].get("replicas", 1)
         self.set_replicas(name, self._keda.wanted(scaled, replicas))
-
-
-class Handler(BaseHTTPRequestHandler):
-    """HTTP in front of a Kube."""
-
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    kube: Kube
-
-    def _serve(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        headers = {name.lower(): value for name, value in self.headers.items()}
-        status, answer = self.kube.handle(self.command, self.path, headers, body)
-        content_type, data = "application/json", json.dumps(answer).encode()
-        if self.kube.in_between is not None:
-            status, content_type, data = self.kube.in_between
-        self.send_response(status)
-        if content_type:
-            self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(data)))
-        self.send_header("Connection", "close")
-        self.end_headers()
-        self.wfile.write(data)
-        self.wfile.flush()
-        self.close_connection = True
-
-    do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _serve
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-def _status(code: int, message: str) -> Object:
-    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "code": code, "message": message,
-            "status": "Success" if code < 400 else "Failure"}  # fmt: skip
 
 
 def _merge(target: Object, patch: Object) -> None:

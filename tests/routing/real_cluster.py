@@ -88,7 +88,9 @@ class RealCluster:
         """A worker of the suite would take a living installation's pods for orphans (POD-71)."""
         ours = {manifests.labels("", user_id)["user-id"] for user_id in SUITES_OWN}
         if others := {one["metadata"]["labels"].get("user-id") for one in self.objects} - ours:
-            pytest.exit(f"Namespace {self.namespace} holds the pods of others: {sorted(map(str, others))}", returncode=3)
+            pytest.exit(
+                f"Namespace {self.namespace} holds the pods of others: {sorted(map(str, others))}", returncode=3
+            )
 
     def _clear(self) -> None:
         for plural in _KINDS:
@@ -122,7 +124,9 @@ class RealCluster:
         before = deployment["spec"].get("replicas", 0)
         if (after := self._keda.wanted(scaled, before)) != before:
             scale = {"spec": {"replicas": after}}
-            self._client.patch(cluster.Deployment.Scale, deployment["metadata"]["name"], scale, patch_type=PatchType.MERGE)
+            self._client.patch(
+                cluster.Deployment.Scale, deployment["metadata"]["name"], scale, patch_type=PatchType.MERGE
+            )
 
 
 _RUNNING = {"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}

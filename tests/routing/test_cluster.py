@@ -9,8 +9,7 @@ import pytest
 from routing import cluster, manifests
 from routing.errors import ClusterForbidden, ClusterFull, ClusterRejected, ClusterUnavailable
 from routing.models import Pod
-from routing.pod import cluster_api, cluster_reaper, pod_health
-from sessions_app import clock
+from routing.pod import cluster_api, pod_health
 from sessions_app.kinds import DomainError
 from sessions_app.models import Session
 from tests.clients import Api
@@ -30,37 +29,6 @@ def kube(tmp_path: Path, settings: Any) -> Iterator[Kube]:
     yield found
     found.close()
     cluster_api.close()
-
-
-def test_prepare_makes_the_three_objects_of_a_sleeping_pod(kube: Kube) -> None:
-    """POD-56, POD-60: strictly validated, as the contract shows them."""
-    assert cluster.prepare(SESSION, USER)
-    (deployment,) = kube.of("deployments")
-    (service,), (scaled,) = kube.of("services"), kube.of("scaledobjects")
-    assert deployment["spec"]["replicas"] == 0
-    at, uid = cluster.installation(), deployment["metadata"]["uid"]
-    assert service["spec"] == manifests.service(SESSION, USER, at=at, owner_uid=uid)["spec"]
-    assert scaled["spec"] == manifests.scaled_object(SESSION, USER, at=at, owner_uid=uid)["spec"]
-    assert scaled["metadata"]["ownerReferences"][0]["uid"] == uid
-
-
-def test_prepare_again_makes_nothing_new(kube: Kube) -> None:
-    """POD-60: 409 with our label goes on, and what KEDA set stays."""
-    cluster.prepare(SESSION, USER)
-    uid = kube.of("deployments")[0]["metadata"]["uid"]
-    kube.set_replicas(NAME, 1)
-    assert not cluster.prepare(SESSION, USER)
-    assert (kube.of("deployments")[0]["spec"]["replicas"], kube.of("deployments")[0]["metadata"]["uid"]) == (1, uid)
-
-
-def test_prepare_refuses_a_name_that_another_has(kube: Kube) -> None:
-    """POD-60: 409 with another label is 502, and nothing of the other is touched."""
-    cluster.prepare(SESSION, USER)
-    kube.of("deployments")[0]["metadata"]["labels"]["session-uuid"] = "someone-elses"
-    before = dict(kube.objects)
-    with pytest.raises(ClusterRejected):
-        cluster.prepare(SESSION, USER)
-    assert kube.objects == before
 
 
 def test_prepare_that_fails_half_way_leaves_nothing(kube: Kube) -> None:
@@ -89,31 +57,11 @@ def test_wake_and_sleep_change_the_scale_alone(kube: Kube) -> None:
     assert cluster.deployments() == [cluster.Seen(SESSION, wanted=0, ready=0)]
 
 
-def test_wake_makes_again_what_is_missing(kube: Kube) -> None:
-    """POD-63."""
-    cluster.prepare(SESSION, USER)
-    del kube.objects["services", NAME]
-    cluster.wake(SESSION, USER)
-    assert len(kube.objects) == 3
-    kube.objects.clear()
-    cluster.wake(SESSION, USER)
-    assert (len(kube.objects), cluster.look(SESSION)) == (3, cluster.Seen(SESSION, wanted=1, ready=0))
-
-
 def test_scale_to_nothing_of_what_is_gone_is_done(kube: Kube) -> None:
     """A Deployment that is gone has no replicas."""
     cluster.scale(SESSION, 0)
     with pytest.raises(ClusterRejected):
         cluster.scale(SESSION, 1)
-
-
-def test_delete_counts_what_is_gone_as_deleted(kube: Kube) -> None:
-    """POD-27, POD-58."""
-    cluster.prepare(SESSION, USER)
-    cluster.delete(SESSION)
-    assert not kube.objects
-    cluster.delete(SESSION)
-    assert cluster.look(SESSION) is None
 
 
 @pytest.mark.parametrize(
@@ -226,15 +174,6 @@ def test_calls_stay_within_the_rights(kube: Kube) -> None:
     assert {("create", "deployments"), ("patch", "deployments/scale"), ("delete", "scaledobjects")} <= made
 
 
-def test_lists_are_narrowed_to_the_named(kube: Kube) -> None:
-    """POD-58, POD-62."""
-    for number in range(3):
-        cluster.prepare(f"sess_000000000000000{number}", USER)
-    named = cluster.deployments(["sess_0000000000000001", "sess_0000000000000002"])
-    assert {seen.session_id for seen in named} == {"sess_0000000000000001", "sess_0000000000000002"}
-    assert len(cluster.objects()) == 9
-
-
 @pytest.mark.parametrize(
     ("url", "address", "database", "signs_in"),
     [
@@ -290,36 +229,6 @@ def test_wake_and_status_with_the_cluster_down(kube: Kube, db: None) -> None:
     assert Pod.objects.get().state == "terminated"
 
 
-def test_orphans_go_once_they_are_old(kube: Kube, db: None, monkeypatch: Any) -> None:
-    """POD-71: only with our label, only without a pod row."""
-    api = Api(make_token("u1"))
-    kept = api.post("/session/create", {"user_id": "u1"}).json()["uuid"]
-    cluster.prepare(SESSION, USER)
-    cluster.prepare("sess_00000000000000ff", USER)
-    for one in kube.of("deployments"):
-        if one["metadata"]["name"].endswith("ff"):
-            del one["metadata"]["labels"]["app.kubernetes.io/managed-by"]
-    assert list(cluster_reaper.orphans()) == []
-    monkeypatch.setattr(cluster_reaper, "ORPHAN_AFTER_S", -1)
-    assert {act.session_id for act in cluster_reaper.orphans(dry_run=True)} == {SESSION, "sess_00000000000000ff"}
-    acts = list(cluster_reaper.orphans())
-    assert {act.reason for act in acts} == {"deployment", "service", "scaledobject"}
-    left = {one["metadata"]["labels"]["session-uuid"] for one in kube.of("deployments")}
-    assert left == {kept, "sess_00000000000000ff"}
-
-
-def test_awake_pod_without_deployment_is_made_again(kube: Kube, db: None) -> None:
-    """POD-70."""
-    api = Api(make_token("u1"))
-    session_id = api.post("/session/create", {"user_id": "u1"}).json()["uuid"]
-    api.post(f"/session/{session_id}/wake", {})
-    kube.objects.clear()
-    (act,) = cluster_reaper.awake_without_deployment()
-    assert (act.act, act.session_id, act.reason) == ("repair", session_id, "no_deployment")
-    assert kube.of("deployments")[0]["spec"]["replicas"] == 1
-    assert list(cluster_reaper.awake_without_deployment()) == []
-
-
 def test_probes_tell_of_the_cluster(kube: Kube, db: None, monkeypatch: Any) -> None:
     """POD-31, OPS-26, OPS-29: shown, degraded, never a reason to be unready."""
     monkeypatch.setattr(pod_health, "REMEMBERED_S", 0.0)
@@ -342,10 +251,3 @@ def test_sleep_from_the_web_leaves_the_scale_to_the_worker(kube: Kube, api: Api)
 
 def _fails(*_: Any) -> None:
     raise OSError("disk full")
-
-
-def test_objects_read_their_time(kube: Kube) -> None:
-    """The age of an orphan."""
-    cluster.prepare(SESSION, USER)
-    ages = [(clock.now() - one.created_at).total_seconds() for one in cluster.objects()]
-    assert all(-2 < age < 60 for age in ages)

@@ -10,7 +10,9 @@ from routing import cluster, manifests
 from routing.cluster import Seen
 from routing.errors import ClusterRejected
 from routing.pod import cluster_api, cluster_reaper
+from sessions_app import clock
 from tests.clients import Api
+from tests.commands import run
 from tests.factories import make_token
 from tests.routing import real_cluster
 from tests.routing.kube import Kube
@@ -159,7 +161,11 @@ def test_lists_come_whole_over_pages(held: Kube | RealCluster, monkeypatch: Any)
     for session_id in ids:
         cluster.prepare(session_id, USER)
     assert {seen.session_id for seen in cluster.deployments()} == ids
-    assert len(cluster.objects()) == 15
+    found = cluster.objects()
+    assert len(found) == 15
+    assert all(-5 < (clock.now() - one.created_at).total_seconds() < 60 for one in found)
+    named = sorted(ids)[1:4]
+    assert {seen.session_id for seen in cluster.deployments(named)} == set(named)
     cluster.ping()
 
 
@@ -184,13 +190,22 @@ def test_orphans_go_once_they_are_old(held: Kube | RealCluster, db: None, monkey
     assert list(cluster_reaper.orphans()) == []
 
 
-def test_awake_pod_without_deployment_is_made_again(held: Kube | RealCluster, db: None) -> None:
-    """POD-70, POD-72."""
+def test_cleanup_mends_both_sides(held: Kube | RealCluster, db: None, monkeypatch: Any) -> None:
+    """POD-69 to POD-72: a row without a Deployment, objects without a row; a second pass finds nothing."""
+    monkeypatch.setattr(cluster_reaper, "ORPHAN_AFTER_S", -5)
     api = Api(make_token(USER))
     session_id = api.post("/session/create", {"user_id": USER}).json()["uuid"]
     api.post(f"/session/{session_id}/wake", {})
-    held.remove("deployments", manifests.name_of(session_id))
-    (act,) = cluster_reaper.awake_without_deployment()
-    assert (act.act, act.session_id, act.reason) == ("repair", session_id, "no_deployment")
-    assert only(held, "deployments")["spec"]["replicas"] == 1
-    assert list(cluster_reaper.awake_without_deployment()) == []
+    cluster.delete(session_id)
+    cluster.prepare(SESSION, USER)
+
+    code, told = run("cleanup_pods", "--dry-run")
+    assert (code, len(held.of("deployments"))) == (0, 1)
+    said = [f"remove {SESSION} {kind}" for kind in ("scaledobject", "deployment", "service")]
+    assert told[:-1] == [f"would-{line}" for line in (f"repair {session_id} no_deployment", *said)]
+
+    code, done = run("cleanup_pods")
+    assert (code, done[-1]) == (0, "expired=0 terminated=0 orphans=3 repaired=1 failed=0")
+    assert only(held, "deployments")["metadata"]["labels"]["session-uuid"] == session_id
+    assert (only(held, "deployments")["spec"]["replicas"], len(all_of(held))) == (1, 3)
+    assert run("cleanup_pods") == (0, ["expired=0 terminated=0 orphans=0 repaired=0 failed=0"])

@@ -20,13 +20,13 @@ from routing.pod import cluster_api, cluster_backend, local_backend, processes, 
 from routing.pod.supervisor import Supervisor
 from tests.factories import make_token
 from tests.processes import free_port
-from tests.routing.kube import Kube
 from tests.routing import real_cluster
+from tests.routing.kube import Kube
 from tests.routing.real_cluster import RealCluster
 from tests.routing.standin_pod import Handler, StandInPods
 from tests.routing.wire import Wire
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0  # a kubelet may have to start a pod meanwhile
 
 # The rules' own seconds, made small; a test that looks at one sets it itself.
 QUICK: tuple[tuple[Any, str, Any], ...] = (
