@@ -151,7 +151,7 @@ class Kube(KubeServer):
     ) -> Object:
         if headers.get("content-type") != _APPLY or not query.get("fieldManager"):
             raise Refused(415, "objects are changed by server-side apply alone")
-        kube_objects.check(manifest)
+        kube_objects.check_applied(manifest)
         if manifest["metadata"]["name"] != name:
             raise Refused(400, "the name differs from the path")
         before = self.objects.get((plural, name))

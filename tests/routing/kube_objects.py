@@ -53,6 +53,16 @@ def check(manifest: dict[str, Any]) -> None:
                 raise Refused(422, "two ports of a container have one name")
 
 
+def check_applied(manifest: dict[str, Any]) -> None:
+    """As check, but an apply that does not fit the schema is a 500, in every version of the API."""
+    try:
+        check(manifest)
+    except Refused as error:
+        if error.status != 400:
+            raise
+        raise Refused(500, f"failed to create typed patch object: {error}") from error
+
+
 def _check_metadata(metadata: dict[str, Any]) -> None:
     if not _NAME.match(metadata.get("name", "")):
         raise Refused(422, "metadata.name is no DNS label")

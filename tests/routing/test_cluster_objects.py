@@ -8,7 +8,7 @@ import pytest
 
 from routing import cluster, manifests
 from routing.cluster import Seen
-from routing.errors import ClusterRejected
+from routing.errors import ClusterRejected, ClusterUnavailable
 from routing.pod import cluster_api, cluster_reaper
 from sessions_app import clock
 from tests.clients import Api
@@ -100,6 +100,16 @@ def test_name_of_another_is_left_alone(held: Kube | RealCluster) -> None:
         cluster.wake(SESSION, USER)
     after = only(held, "deployments")
     assert (after["spec"], after["metadata"]["labels"]) == (before["spec"], before["metadata"]["labels"])
+
+
+def test_member_that_the_schema_does_not_know_is_refused(held: Kube | RealCluster, monkeypatch: Any) -> None:
+    """POD-11, POD-59, POD-66: an apply of it is a 500, and nothing of the pod is left."""
+    whole = manifests.scaled_object
+    monkeypatch.setattr(manifests, "scaled_object", lambda *told, **more: {**whole(*told, **more), "spec": {"typo": 1}})
+    with pytest.raises(ClusterUnavailable) as raised:
+        cluster.prepare(SESSION, USER)
+    assert "failed to create typed patch object" in str(raised.value.__cause__)
+    assert not all_of(held)
 
 
 def test_wake_and_sleep(held: Kube | RealCluster) -> None:

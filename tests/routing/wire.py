@@ -25,8 +25,9 @@ class Wire:
         config = KubeConfig.from_file(kubeconfig).get()
         assert config is not None
         server = urlsplit(config.cluster.server)
-        self._far = (server.hostname or "", server.port or 443)
+        self._far = (server.hostname or "", server.port or (443 if server.scheme == "https" else 80))
         self._tls = verify_cluster(config.cluster, config.user or User(), config.abs_file)
+        self._is_plain = server.scheme == "http"  # as `kubectl proxy` is
         self._server: ThreadingTCPServer | None = None
         self._open: set[socket.socket] = set()
         self._port = 0
@@ -64,7 +65,8 @@ class Wire:
 
     def carry(self, near: socket.socket) -> None:
         """One connection, until either end closes it."""
-        with self._tls.wrap_socket(socket.create_connection(self._far, 5), server_hostname=self._far[0]) as far:
+        far = socket.create_connection(self._far, 5)
+        with far if self._is_plain else self._tls.wrap_socket(far, server_hostname=self._far[0]) as far:
             far.settimeout(None)
             self._open |= {near, far}
             try:
@@ -84,9 +86,10 @@ class End(BaseRequestHandler):
             self.wire.carry(self.request)
 
 
-def _readable(near: socket.socket, far: ssl.SSLSocket) -> list[tuple[socket.socket, socket.socket]]:
+def _readable(near: socket.socket, far: socket.socket) -> list[tuple[socket.socket, socket.socket]]:
     """The directions in which something can be passed on; waits for one."""
-    ready = {far} if far.pending() else set(select.select([near, far], [], [])[0])
+    waits = isinstance(far, ssl.SSLSocket) and far.pending()  # read already, so that select would not tell
+    ready = {far} if waits else set(select.select([near, far], [], [])[0])
     return [(source, target) for source, target in ((near, far), (far, near)) if source in ready]
 
 
