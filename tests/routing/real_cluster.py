@@ -85,12 +85,13 @@ class RealCluster:
         self._keda.close()
 
     def _refuse_company(self) -> None:
-        """A worker of the suite would take a living installation's pods for orphans (POD-71)."""
+        """A worker of the suite would take a living installation's pods for orphans (POD-71). Fails the test."""
         ours = {manifests.labels("", user_id)["user-id"] for user_id in SUITES_OWN}
-        if others := {one["metadata"]["labels"].get("user-id") for one in self.objects} - ours:
-            pytest.exit(
-                f"Namespace {self.namespace} holds the pods of others: {sorted(map(str, others))}", returncode=3
-            )
+        others = {str(one["metadata"]["labels"].get("user-id")) for one in self.objects} - ours
+        if others:
+            self._client.close()
+            self._keda.close()
+            pytest.fail(f"Namespace {self.namespace} holds the pods of others: {sorted(others)}")
 
     def _clear(self) -> None:
         for plural in _KINDS:

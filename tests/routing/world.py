@@ -65,9 +65,7 @@ class World:
             settings.LOCAL_POD_COMMAND = f"{sys.executable} -I -S {program} {self.pods.control}"
 
     def _make_cluster(self, directory: Path, settings: Any) -> None:
-        self._pod_server = _pod_server(self.pods)
         settings.POD_DRIVER, settings.USER_POD_IMAGE = "kubernetes", "registry.example/agent:1"
-        settings.POD_URL_TEMPLATE = f"http://127.0.0.1:{self._pod_server.server_address[1]}/{{name}}"
         if self.driver == "kubernetes":
             self.kube = Kube(redis_url=settings.REDIS_URL).start()
             settings.KUBECONFIG = self.kube.kubeconfig(directory)
@@ -77,6 +75,8 @@ class World:
             if self.driver == "wire":
                 self._wire = Wire(settings.KUBECONFIG)
                 settings.KUBECONFIG = self._wire.kubeconfig(directory)
+        self._pod_server = _pod_server(self.pods)
+        settings.POD_URL_TEMPLATE = f"http://127.0.0.1:{self._pod_server.server_address[1]}/{{name}}"
         self.kube.run_controllers()
         cluster_api.close()
 
