@@ -127,9 +127,8 @@ class State(models.Model):
     expires_at = models.DateTimeField()
     # The sweep finds its rows by day: an index on the time itself would cost every write its place on the page (HOT).
     expires_on = models.DateField(db_index=True)
-    is_sealed = models.BooleanField(
-        default=False
-    )  # the session has ended: a write that holds no lock asks this row only
+    # The session has ended. A write that holds no lock asks this row and no other.
+    is_sealed = models.BooleanField(db_default=False)
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(version__gte=1), name="state_has_a_version")]

@@ -165,7 +165,8 @@ def test_a_caller_that_left_disturbs_nobody(monkeypatch):
 
     asyncio.run(leave())
     go.set()
-    assert asyncio.run(committer.committed(wish("b"))) == "done"
+    result: Any = asyncio.run(committer.committed(wish("b")))
+    assert result == "done"
 
 
 def raises(error: Exception) -> Any:

@@ -166,7 +166,7 @@ def test_batches_with_and_without_locks_never_wait_for_each_other():
     until = clock.now() + dt.timedelta(seconds=2)
 
     def write(number: int) -> int:
-        commits = [snapshots.commit, snapshots.commit_optimistically][number % 2]
+        commits: Any = [snapshots.commit, snapshots.commit_optimistically][number % 2]
         order, count = (ids if number < 2 else ids[::-1]), 0
         try:
             with connection.cursor() as cursor:
