@@ -5,14 +5,12 @@ The SQL is in statements.py.
 
 import datetime as dt
 from collections.abc import Sequence
-from typing import Any, Final
-from weakref import WeakSet
+from typing import Final
 
 import orjson
-import psycopg
-from django.db import connection
 
-from sessions_app.state import columns, statements
+from sessions_app import prepared
+from sessions_app.state import statements
 from sessions_app.state.columns import Column, bigints, blobs, texts, timestamps
 from sessions_app.state.held import Held, Moment
 from sessions_app.state.rows import Found, LoadedState, LockedSession, found
@@ -28,29 +26,32 @@ def lock(session_ids: Sequence[str], checksums: Sequence[str | None]) -> tuple[l
     `checksums` are what the process holds for each session, None for nothing.
     """
     names = texts(session_ids)
-    locked = _rows(statements.LOCK, [names])
+    locked = prepared.rows(statements.LOCK, [names])
     return [LockedSession._make(row) for row in locked], [
-        LoadedState._make(row) for row in _rows(statements.LOAD, [names, texts(checksums)])
+        LoadedState._make(row) for row in prepared.rows(statements.LOAD, [names, texts(checksums)])
     ]
 
 
 def read(session_id: str) -> Found | None:
     """The session and its state as last committed, without a lock; None if there is no such session."""
-    rows = _rows(statements.READ, [texts([session_id])])
+    rows = prepared.rows(statements.READ, [texts([session_id])])
     return found(rows[0]) if rows else None
 
 
 def versions_by_op(ops: Sequence[tuple[str, str, str]]) -> list[Version]:
     """The versions that (session, device, op_id) have made."""
-    return [Version._make(row) for row in _rows(statements.BY_OP, [texts(column) for column in zip(*ops, strict=True)])]
+    return [
+        Version._make(row)
+        for row in prepared.rows(statements.BY_OP, [texts(column) for column in zip(*ops, strict=True)])
+    ]
 
 
 def write(changed: Sequence[Held], now: Moment) -> None:
     """Append what was made to the operation log and bring the states up to it, under their locks."""
     inserted = [held for held in changed if not held.is_stored]
-    _run(statements.WRITE, [*_made(changed), now.at, *_times(now)])
+    prepared.run(statements.WRITE, [*_made(changed), now.at, *_times(now)])
     if inserted:
-        _run(statements.INSERT, [*_times(now), *_states(inserted)])
+        prepared.run(statements.INSERT, [*_times(now), *_states(inserted)])
 
 
 def follow(changed: Sequence[Held], now: Moment) -> set[str]:
@@ -60,24 +61,24 @@ def follow(changed: Sequence[Held], now: Moment) -> set[str]:
     in which rows are locked.
     """
     parameters = [*_made(changed), now.at, *_times(now), now.at]
-    return {session_id for (session_id,) in _rows(statements.FOLLOW, parameters)}
+    return {session_id for (session_id,) in prepared.rows(statements.FOLLOW, parameters)}
 
 
 def touch(session_ids: Sequence[str], at: dt.datetime) -> None:
     """Note that somebody acted within the sessions."""
-    _run(statements.TOUCH, [at, texts(session_ids)])
+    prepared.run(statements.TOUCH, [at, texts(session_ids)])
 
 
 def forget_old(changed: Sequence[Held]) -> None:
     """Drop what an earlier epoch left, and from time to time what is older than the history that is kept."""
     forgetting = [held for held in changed if held.made[0].version == 1 or _outgrows(held.made)]
     if forgetting:
-        _run(statements.FORGET, _kept(forgetting))
+        prepared.run(statements.FORGET, _kept(forgetting))
 
 
 def forget_log(session_id: str) -> None:
     """Erase the operation log of a session whose row is locked."""
-    _run(statements.FORGET, [texts([session_id]), texts([_NO_EPOCH]), bigints([1])])
+    prepared.run(statements.FORGET, [texts([session_id]), texts([_NO_EPOCH]), bigints([1])])
 
 
 def _outgrows(made: Sequence[Version]) -> bool:
@@ -156,28 +157,3 @@ def _kept(changed: Sequence[Held]) -> list[Column]:
         texts([v.epoch for v in last]),
         bigints([oldest_kept(v.version) for v in last]),
     ]
-
-
-def _rows(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
-    """The rows of a statement that has some."""
-    with connection.wrap_database_errors:
-        return _run(statement, parameters).fetchall()
-
-
-def _run(statement: str, parameters: Sequence[Any]) -> psycopg.Cursor[Any]:
-    """Execute a statement, which each connection prepares once."""
-    connection.ensure_connection()
-    with connection.wrap_database_errors:
-        return _cursor(connection.connection).execute(statement, parameters, binary=True)
-
-
-def _cursor(raw: psycopg.Connection[Any]) -> psycopg.Cursor[Any]:
-    """A plain cursor: Django's own put parameters into the text of statements, which then cannot be prepared."""
-    if raw not in _taught:
-        raw.prepare_threshold = 0
-        columns.register(raw)
-        _taught.add(raw)
-    return psycopg.Cursor(raw)
-
-
-_taught: WeakSet[psycopg.Connection[Any]] = WeakSet()  # connections that prepare statements and take columns
