@@ -29,6 +29,7 @@ from sessions_app.state.state_requests import idempotency_key
 
 PRIVATE = {"Cache-Control": "private, no-cache"}
 NEVER_KEPT = {"Cache-Control": "no-store"}
+HANDOFF_RATE = limits.Rate("handoff", "RATE_HANDOFF")
 
 
 class DeviceEndpoint(Endpoint):
@@ -71,7 +72,7 @@ class OfferHandoff(DeviceEndpoint):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """The limit of a session counts before the body is read."""
         super().initial(request, *args, **kwargs)
-        limits.count(limits.Rate("handoff", "RATE_HANDOFF"), request, self.caller, key=kwargs["session_id"])
+        limits.hold(request, limits.use(HANDOFF_RATE, self.caller, key=kwargs["session_id"]))
 
     @contract(
         body=OfferHandoffIn,

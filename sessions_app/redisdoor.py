@@ -13,6 +13,7 @@ from redis.retry import Retry
 from sessions_app.errors import RedisUnavailable
 
 AWAY_S: Final = 1.0  # after a failure the next callers do not try
+ANSWER_S: Final = 2.0
 
 T = TypeVar("T")
 
@@ -23,18 +24,18 @@ def call(command: str, *arguments: Any, **options: Any) -> Any:
     return server.attempt(lambda: getattr(server.client, command)(*arguments, **options))
 
 
-def run(script: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-    """One Lua script. Raises RedisUnavailable."""
-    server = _server()
+def run(script: str, keys: Sequence[str], arguments: Sequence[Any], *, answer_s: float = ANSWER_S) -> Any:
+    """One Lua script, for which Redis has `answer_s` seconds. Raises RedisUnavailable."""
+    server = _server(answer_s)
     return server.attempt(lambda: server.script(script)(keys=keys, args=arguments))
 
 
 class _Server:
     """A client, the scripts it knows, and until when Redis counts as away."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, answer_s: float) -> None:
         self.client = redis.Redis.from_url(
-            url, socket_connect_timeout=0.5, socket_timeout=2.0, retry=Retry(NoBackoff(), 0)
+            url, socket_connect_timeout=0.5, socket_timeout=answer_s, retry=Retry(NoBackoff(), 0)
         )
         self._scripts: dict[str, Script] = {}
         self._away_until = 0.0
@@ -57,9 +58,9 @@ class _Server:
             raise RedisUnavailable from error
 
 
-_servers: dict[str, _Server] = {}
+_servers: dict[tuple[str, float], _Server] = {}
 
 
-def _server() -> _Server:
-    url = settings.REDIS_URL
-    return _servers.get(url) or _servers.setdefault(url, _Server(url))
+def _server(answer_s: float = ANSWER_S) -> _Server:
+    place = settings.REDIS_URL, answer_s
+    return _servers.get(place) or _servers.setdefault(place, _Server(*place))

@@ -1,19 +1,31 @@
-"""Door to django-ratelimit (OPS-47): fixed windows counted in Redis, per caller or per address."""
+"""Door to django-ratelimit (OPS-47): fixed windows counted in Redis, per caller or per address.
+
+Windows, keys and the reading of a rate are django-ratelimit's. Its counting is not: it asks the cache three times and
+has Django make a client of Redis anew for each request, where one script over a kept connection tells the same.
+"""
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, Final
 
 import structlog
 from django.conf import settings
-from django_ratelimit.core import get_usage
-from redis.exceptions import RedisError
+from django.core.cache import caches
+from django_ratelimit import ALL, core
 
+from sessions_app import redisdoor
 from sessions_app.access.auth import Caller
 from sessions_app.errors import RedisUnavailable
 from sessions_app.kinds import RateLimited
 
-AWAY = (RedisError, OSError)  # Redis does not answer
+WAIT_S: Final = 0.5  # POD-9: limits wait no longer for Redis
+# KEYS: a window. ARGV: uses to add, seconds it is kept. Gives the uses of all processes.
+_ADD = """
+    local count = redis.call('INCRBY', KEYS[1], ARGV[1])
+    if count == tonumber(ARGV[1]) then redis.call('EXPIRE', KEYS[1], ARGV[2]) end
+    return count
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -51,17 +63,42 @@ class Usage:
             raise RateLimited(f"At most {every}.", retry_after=self.left_s, limit=self.limit)
 
 
-def count(rate: Rate, request: Any, caller: Caller, *, key: str | None = None) -> None:
-    """Count one request of `caller`, or of `key`, and note the headers of its answer. Raises RateLimited."""
-    usage = use(rate, caller, key=key)
+def hold(request: Any, usage: Usage | None) -> None:
+    """Note what the answer to `request` tells of its limit. Raises RateLimited when that is exceeded."""
     if usage is not None:
         request.rate_headers = usage.headers
         usage.check()
 
 
-def group(rate: Rate) -> str:
-    """The name under which a limit is counted."""
-    return f"baton.{rate.group}"
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The time within which the uses of one caller count together, until `ends` (Unix seconds)."""
+
+    key: str
+    limit: str
+    most: int
+    ends: int
+    lives_s: int
+
+    def usage(self, count: int) -> Usage:
+        """What `count` uses are, now."""
+        return Usage(self.limit, self.most, count, max(1, self.ends - int(time.time())))
+
+
+def window(rate: Rate, key: str) -> Window | None:
+    """The running window of `key`, a caller or an address; None without a limit."""
+    limit = getattr(settings, rate.setting)
+    if not limit:
+        return None
+    most, period_s = core._split_rate(limit)
+    ends = core._get_window(key, period_s)
+    name = core._make_cache_key(f"baton.{rate.group}", ends, limit, key, ALL)
+    return Window(_full_key(name), limit, most, ends, period_s + core.EXPIRATION_FUDGE)
+
+
+def add(window: Window, uses: int = 1) -> int:
+    """Count `uses` more; gives how many there are now. Raises RedisUnavailable."""
+    return int(redisdoor.run(_ADD, [window.key], [uses, window.lives_s], answer_s=WAIT_S))
 
 
 def use(rate: Rate, caller: Caller, *, key: str | None = None) -> Usage | None:
@@ -75,14 +112,15 @@ def use(rate: Rate, caller: Caller, *, key: str | None = None) -> Usage | None:
 
 def measure(rate: Rate, key: str) -> Usage | None:
     """Count one use under `key`, a caller or an address; None without a limit. Raises RedisUnavailable."""
-    limit = getattr(settings, rate.setting)
-    if not limit:
-        return None
-    try:
-        # The request plays no part in a key of our own.
-        found = get_usage(None, group=group(rate), key=lambda *_: key, rate=limit, increment=True)
-    except AWAY as error:
-        raise RedisUnavailable from error
-    if found is None:
-        return None
-    return Usage(limit, int(found["limit"]), int(found["count"]), max(1, int(found["time_left"])))
+    running = window(rate, key)
+    return None if running is None else running.usage(add(running))
+
+
+def _full_key(name: str) -> str:
+    return str(_cache().make_key(name))
+
+
+@cache
+def _cache() -> Any:
+    """Django's cache as django-ratelimit would use it, for its way of naming keys."""
+    return caches.create_connection("default")

@@ -1,127 +1,152 @@
-"""Rate limits for the event loop: counted here at once, told to Redis soon after (OPS-47, OPS-49).
+"""Rate limits for those who should not wait: counted here at once, told to Redis soon after (OPS-47, OPS-49).
 
-Windows and keys are those of limits.py, so both ways of counting share one limit. A process hears what the others have
-counted within SEND_EVERY_S; by that much a limit may be overrun, and no request waits for Redis.
+Windows and keys are those of limits.py, so all ways of counting share one limit. A process tells Redis what it has
+counted every SEND_EVERY_S, and hears what the others have; by that much a limit may be overrun by `use`, on the event
+loop. Threads can wait: `use_or_ask` asks Redis itself, unless little is used up and the last news are young.
 """
 
-import asyncio
-import contextlib
+import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 from django.conf import settings
-from django.core.cache import cache
-from django_ratelimit import ALL, core
 
 from sessions_app.access import limits
 from sessions_app.access.auth import Caller
-from sessions_app.access.limits import Rate, Usage
+from sessions_app.access.limits import Rate, Usage, Window
+from sessions_app.errors import RedisUnavailable
 
 SEND_EVERY_S: Final = 0.1
+YOUNG_S: Final = 1.0  # so old may be what is known of the others' counts
+CLEAR_SHARE: Final = 0.5  # of a limit: up to here the others can hardly have used up the rest meanwhile
 
 log = structlog.get_logger(__name__)
 
 
 def use(rate: Rate, caller: Caller) -> Usage | None:
-    """Count one use by `caller`, on the event loop and without waiting; None without a limit."""
-    limit = getattr(settings, rate.setting)
-    if not limit:
-        return None
-    who, now = caller.name or "anonymous", int(time.time())
-    window = _windows.get((rate.group, who))
-    if window is None or window.ends < now or window.limit != limit:
-        window = _windows[rate.group, who] = _open(rate, who, limit)
-    window.count += 1
-    window.unsent += 1
-    _send_soon()
-    return None if _redis.is_away else Usage(limit, window.most, window.count, max(1, window.ends - now))
+    """Count one use by `caller` without waiting; None without a limit, or with Redis away: all pass then."""
+    with _changing:
+        tally = _counted(rate, caller)
+    return None if tally is None else _unasked(tally)
+
+
+def use_or_ask(rate: Rate, caller: Caller) -> Usage | None:
+    """The same, but Redis has the word where the limit may be near; it may take limits.WAIT_S."""
+    with _changing:
+        tally = _counted(rate, caller)
+        uses = 0 if tally is None or tally.is_clear() or _redis.is_away else tally.take()
+    if tally is None or not uses:
+        return None if tally is None else _unasked(tally)
+    total = _tell(tally, uses)
+    return None if total is None else tally.window.usage(total)
 
 
 def forget_everything() -> None:
     """Begin as a new process does."""
-    _windows.clear()
-    _redis.is_away = False
+    with _changing:
+        _tallies.clear()
+        _redis.is_away = False
 
 
 @dataclass(slots=True)
-class _Window:
-    """What one caller has used of one limit until `ends` (Unix seconds)."""
+class _Tally:
+    """What one caller has used of one limit in one window, as far as is known here."""
 
-    key: str
-    limit: str
-    most: int
-    ends: int
-    lives_s: int
+    window: Window
     count: int = 0
     unsent: int = 0
+    heard_at: float = -YOUNG_S  # monotonic
+
+    def is_clear(self) -> bool:
+        """Whether the limit is far, and that is no old news."""
+        is_young = time.monotonic() - self.heard_at < YOUNG_S
+        return is_young and self.count <= self.window.most * CLEAR_SHARE
+
+    def take(self) -> int:
+        """The uses to be told now."""
+        uses, self.unsent = self.unsent, 0
+        return uses
 
 
 class _Redis:
-    """What the last sending has told."""
+    """What the last telling has told."""
 
     is_away = False
-    sent_at = 0.0  # the loop's clock
 
 
-def _open(rate: Rate, who: str, limit: str) -> _Window:
-    most, period_s = core._split_rate(limit)
-    ends = core._get_window(who, period_s)
-    key = core._make_cache_key(limits.group(rate), ends, limit, who, ALL)
-    return _Window(key, limit, most, ends, period_s + core.EXPIRATION_FUDGE)
+def _counted(rate: Rate, caller: Caller) -> _Tally | None:
+    who = caller.name or "anonymous"
+    tally = _tallies.get((rate.group, who))
+    is_over = tally is None or tally.window.ends < int(time.time())
+    if tally is None or is_over or tally.window.limit != getattr(settings, rate.setting):
+        window = limits.window(rate, who)
+        if window is None:
+            return None
+        tally = _tallies[rate.group, who] = _Tally(window)
+    tally.count += 1
+    tally.unsent += 1
+    return tally
 
 
-def _send_soon() -> None:
-    loop = asyncio.get_running_loop()
-    if loop not in _sending:
-        _sending.add(loop)
-        # The first one goes at once: it also tells whether Redis is there.
-        pause_s = _redis.sent_at + SEND_EVERY_S - loop.time()
-        loop.call_later(max(0.0, pause_s), _send, loop)
+def _unasked(tally: _Tally) -> Usage | None:
+    _teller.wake()
+    return None if _redis.is_away else tally.window.usage(tally.count)
 
 
-def _send(loop: asyncio.AbstractEventLoop) -> None:
-    _sending.discard(loop)
-    _redis.sent_at = loop.time()
-    now = int(time.time())
-    for name in [name for name, window in _windows.items() if window.ends < now]:
-        del _windows[name]
-    unsent = [window for window in _windows.values() if window.unsent]
-    counts = [window.unsent for window in unsent]
-    for window in unsent:
-        window.unsent = 0
-    if unsent:
-        loop.run_in_executor(_teller, _add, loop, unsent, counts)
-
-
-def _add(loop: asyncio.AbstractEventLoop, windows: Sequence[_Window], counts: Sequence[int]) -> None:
-    """In a thread: add to the shared counts, and bring home what they are now."""
+def _tell(tally: _Tally, uses: int) -> int | None:
+    """Add to the shared count; what that is now, or None with Redis away: everybody passes until it answers again."""
     try:
-        totals = [_increased(window, count) for window, count in zip(windows, counts, strict=True)]
-    except limits.AWAY as error:
-        _redis.is_away = True  # everybody passes until it answers again (OPS-49)
-        log.warning("limits.unavailable", limit="tallies", error=str(error))
-        return
-    _redis.is_away = False
-    with contextlib.suppress(RuntimeError):  # the loop may have closed meanwhile
-        loop.call_soon_threadsafe(_take_home, windows, totals)
+        total = limits.add(tally.window, uses)
+    except RedisUnavailable as error:
+        _redis.is_away = True
+        log.warning("limits.unavailable", limit="tallies", error=str(error.__cause__))
+        return None
+    with _changing:
+        _redis.is_away = False
+        tally.count = max(tally.count, total + tally.unsent)
+        tally.heard_at = time.monotonic()
+    return total
 
 
-def _increased(window: _Window, count: int) -> int:
-    if cache.add(window.key, count, window.lives_s):
-        return count
-    return int(cache.incr(window.key, count))
+class _Teller:
+    """The thread that tells Redis; it starts with the first use and sleeps while there is none."""
+
+    def __init__(self) -> None:
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def wake(self) -> None:
+        """There is something to tell."""
+        if self._thread is None:
+            with _changing:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._run, name="tallies", daemon=True)
+                    self._thread.start()
+        if not self._wake.is_set():
+            self._wake.set()
+
+    def _run(self) -> None:
+        while self._wake.wait():
+            self._wake.clear()
+            for tally, uses in _unsent():
+                if _tell(tally, uses) is None:
+                    break
+            time.sleep(SEND_EVERY_S)
 
 
-def _take_home(windows: Sequence[_Window], totals: Sequence[int]) -> None:
-    for window, total in zip(windows, totals, strict=True):
-        window.count = total + window.unsent
+def _unsent() -> list[tuple[_Tally, int]]:
+    """What is to be told; windows that are over are forgotten."""
+    now = int(time.time())
+    with _changing:
+        found = [(tally, tally.take()) for tally in _tallies.values() if tally.unsent]
+        for name in [name for name, tally in _tallies.items() if tally.window.ends < now]:
+            del _tallies[name]
+    return found
 
 
-_teller = ThreadPoolExecutor(1, thread_name_prefix="tallies")  # one thread: Django's cache keeps its connection there
+_changing = threading.Lock()
 _redis = _Redis()
-_windows: dict[tuple[str, str], _Window] = {}
-_sending: set[asyncio.AbstractEventLoop] = set()
+_tallies: dict[tuple[str, str], _Tally] = {}
+_teller = _Teller()

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from sessions_app import ids
-from sessions_app.access import limits
+from sessions_app.access import limits, tallies
 from sessions_app.access.auth import Caller
 from sessions_app.errors import BodyTooLarge, FieldInvalid, MalformedJson, MethodNotAllowed, SessionIdInvalid
 from sessions_app.http import bodies
@@ -39,7 +39,7 @@ class Endpoint(APIView):
         request.accepted_renderer, request.accepted_media_type = self.perform_content_negotiation(request)
         self.perform_authentication(request)
         if self.rate is not None:
-            limits.count(self.rate, request, self.caller)
+            limits.hold(request, tallies.use_or_ask(self.rate, self.caller))
         self._check_body(request)
         _check_path_ids(kwargs)
 
