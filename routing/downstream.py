@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -162,16 +162,23 @@ class _Busy(Exception):
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection on which nothing takes longer than what is left of the call."""
+    """A connection on which nothing takes longer than what is left of the call.
+
+    Head and body of a request, which httpcore writes one by one, leave together: half of one wakes nobody.
+    """
 
     def __init__(self, inner: httpcore.NetworkStream) -> None:
-        self._inner = inner
+        self._inner, self._unsent = inner, b""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._unsent:
+            leaving, self._unsent = self._unsent, b""
+            with suppress(httpcore.WriteError):  # as httpcore does: who closes early may have answered
+                self._inner.write(leaving, _left(timeout))
         return self._inner.read(max_bytes, _left(timeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _left(timeout))
+        self._unsent += buffer
 
     def close(self) -> None:
         self._inner.close()

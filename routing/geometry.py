@@ -7,7 +7,7 @@ The origin corner, the axis directions and the sign of the rotation come from th
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from pyproj import CRS, Geod, Transformer
@@ -90,6 +90,7 @@ def from_projected(east_m: float, north_m: float, frame: GreenFrame) -> LocalPoi
     )
 
 
+@lru_cache(maxsize=1024)  # one call asks several times for the same ball and cup, and so does the next
 def to_local(position: Wgs84, frame: GreenFrame) -> LocalPoint:
     """The position in `green_local_m`. Raises TransformFailed when the projection has no finite answer there."""
     return from_projected(*to_projected(position, frame), frame)

@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from httpcore._backends.sync import SyncStream
 from prometheus_client import REGISTRY
 
 from routing.downstream import Failure, Trace
@@ -56,6 +57,24 @@ def test_ask_posts_the_contract(solver, settings):
     assert (plain.headers["x-request-id"], plain.headers["content-type"]) == ("r-9", "application/json")
     assert "x-api-key" not in plain.headers
     assert keyed.headers["x-api-key"] == "k" * 32
+
+
+def test_a_request_leaves_in_one_piece(solver, monkeypatch):
+    """Head and body together: nobody is woken for half a request, on a kept connection neither."""
+    pieces: list[bytes] = []
+    write = SyncStream.write
+
+    def writing(stream: SyncStream, data: bytes, *timeout: float) -> None:
+        pieces.append(data)
+        write(stream, data, *timeout)
+
+    monkeypatch.setattr(SyncStream, "write", writing)
+    with StandIn(solved()) as stand_in:
+        service = solver(stand_in)
+        service.ask(BODY, Trace())
+        service.ask(BODY, Trace())
+
+    assert [piece.startswith(b"POST ") and piece.endswith(b"}") for piece in pieces] == [True, True]
 
 
 @pytest.mark.parametrize(
