@@ -38,9 +38,9 @@ def advise(question: Question, *, by: Caller, record: AdviceRecord) -> tuple[Sit
         record.situation = situation = situations.of(question, by=by)
         plan = _plan(question, situation, record)
     except DomainError as error:
-        _note(record, error.code)
+        _note(record, error.code, is_accepted=False)
         raise
-    _note(record, plan.outcome)
+    _note(record, plan.outcome, is_accepted=True)
     return situation, plan
 
 
@@ -77,8 +77,11 @@ def _distance_only(situation: Situation, cup: LocalPoint | None, *, is_putt: boo
     return Plan(PUTT, {"instruction_text": "", **distance, "raw": raw}, (COMPETITION_MODE,), outcome="COMPETITION_MODE")
 
 
-def _note(record: AdviceRecord, outcome: str) -> None:
-    """Count the call; one that was routed within a session becomes history and lets the hole live on (ADV-19)."""
+def _note(record: AdviceRecord, outcome: str, *, is_accepted: bool) -> None:
+    """Count the call; one that was routed within a session becomes history, and accepted keeps the hole alive (ADV-19).
+
+    A call that ends in an error, of a solver too, is not accepted: what answers an error has changed nothing (CON-6).
+    """
     golf_metrics.ADVICE.labels(plan_type=record.plan_type or NO_SERVICE, outcome=outcome).inc()
     situation, question = record.situation, record.question
     if not record.plan_type or situation is None or situation.state is None or question is None:
@@ -100,6 +103,6 @@ def _note(record: AdviceRecord, outcome: str) -> None:
         outcome=outcome,
         duration_ms=record.elapsed_ms,
     )
-    hole_rows.note_advice(given, until=deadline())
-    if store.backend != "db":
+    hole_rows.note_advice(given, until=deadline() if is_accepted else None)
+    if is_accepted and store.backend != "db":
         store.refresh(session_id)

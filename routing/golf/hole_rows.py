@@ -1,7 +1,7 @@
 """The rows of a hole as every golf call needs them, in one statement each.
 
-A ball that moves and a player who asks come once a second and more; composing these queries costs several times what
-running them does, so they stand here as they are sent.
+A ball that moves and a player who asks come once a second and more; composing and planning these queries costs several
+times what running them does, so they stand here as they are sent, and each connection prepares them once.
 """
 
 import datetime as dt
@@ -9,10 +9,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
-
 from routing.golf.golf_models import AdviceGiven, Hole, HoleState
-from sessions_app import clock
+from sessions_app import clock, prepared
 from sessions_app.models import Session
 
 _SESSION, _HOLE, _STATE, _ADVICE = (model._meta.db_table for model in (Session, Hole, HoleState, AdviceGiven))
@@ -27,16 +25,18 @@ _STANDING = f"""
 """
 _ADVICE_FIELDS = [field for field in AdviceGiven._meta.concrete_fields if not field.primary_key]
 # History and bookkeeping promise nothing to the caller: their commit need not wait for the disk.
-_NOTE = f"""
+_KEEP = f"""
+    relaxed AS (SELECT set_config('synchronous_commit', 'off', true))
+    INSERT INTO {_ADVICE} ({", ".join(str(field.column) for field in _ADVICE_FIELDS)})
+    SELECT {", ".join("%s" for _ in _ADVICE_FIELDS)} FROM relaxed
+"""
+_KEEP_FAILED = f"WITH {_KEEP}"
+_KEEP_ACCEPTED = f"""
     WITH used AS (
         UPDATE {_SESSION} SET last_activity_at = %s WHERE session_id = %s AND status = '{Session.Status.ACTIVE}'
     ), kept AS (
         UPDATE {_STATE} SET expires_at = %s WHERE session_id = %s AND expires_at > %s
-    ), relaxed AS (
-        SELECT set_config('synchronous_commit', 'off', true)
-    )
-    INSERT INTO {_ADVICE} ({", ".join(str(field.column) for field in _ADVICE_FIELDS)})
-    SELECT {", ".join("%s" for _ in _ADVICE_FIELDS)} FROM relaxed
+    ), {_KEEP}
 """
 
 
@@ -55,20 +55,23 @@ class Standing:
 
 def standing(session_id: str) -> Standing | None:
     """How the session's last hole stands, or None when it never had one."""
-    with connection.cursor() as cursor:
-        cursor.execute(_STANDING, [clock.now(), session_id])
-        row = cursor.fetchone()
-    if row is None:
+    found = prepared.rows(_STANDING, [clock.now(), session_id])
+    if not found:
         return None
-    user_id, status, end_reason, ended_at, course_id, hole_id, document = row
+    user_id, status, end_reason, ended_at, course_id, hole_id, document = found[0]
     state = json.loads(document) if isinstance(document, str) else document
     is_active = status == Session.Status.ACTIVE
     return Standing(user_id, is_active, end_reason, ended_at is not None, course_id, hole_id, state)
 
 
-def note_advice(advice: AdviceGiven, *, until: dt.datetime) -> None:
-    """Keep the advice as history, and let session and hole state live on, the latter until `until`."""
+def note_advice(advice: AdviceGiven, *, until: dt.datetime | None) -> None:
+    """Keep the advice as history, and let session and hole state live on, the latter until `until`.
+
+    None: the call failed, and was no use of them (ADV-19, SES-54).
+    """
     at, session_id = advice.at, advice.session_id
     values = [getattr(advice, field.attname) for field in _ADVICE_FIELDS]
-    with connection.cursor() as cursor:
-        cursor.execute(_NOTE, [at, session_id, until, session_id, at, *values])
+    if until is None:
+        prepared.run(_KEEP_FAILED, values)
+    else:
+        prepared.run(_KEEP_ACCEPTED, [at, session_id, until, session_id, at, *values])

@@ -8,13 +8,15 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from prometheus_client import REGISTRY
 
 from routing import advice
 from routing.golf import golf_services, putts, shots
 from routing.golf.breaker import Breaker
 from routing.golf.golf_models import AdviceGiven
-from sessions_app import clock
+from sessions_app import clock, prepared
 from sessions_app.models import Session
 from tests.factories import make_session
 from tests.routing.playing import COURSE, Golfer, at, codes, refused
@@ -408,3 +410,38 @@ def test_accepted_advice_lets_the_hole_live_on(golfer):
         clockwork.shift(7000)
         assert golfer.read().status_code == 200
         assert Session.objects.get().last_activity_at == clock.now() - dt.timedelta(seconds=7000)
+
+
+@pytest.mark.parametrize("backend", ["db", "memory"])
+def test_advice_that_fails_is_no_use_of_the_hole(golfer, stand_in, settings, backend):
+    """ADV-19, SES-54: what is answered with an error was not accepted; history tells of it all the same."""
+    settings.SESSION_STORE_BACKEND = backend
+    stand_in("PUTT_SOLVER", answering(500, b""))
+    with time_machine.travel(clock.now(), tick=False) as clockwork:
+        golfer.start(2, ball_wgs84=at(2, 5), cup_wgs84=at(2, 8))
+        clockwork.shift(7000)
+        assert refused(golfer.advice()) == (502, "SOLVER_UNAVAILABLE")
+        assert Session.objects.get().last_activity_at == clock.now() - dt.timedelta(seconds=7000)
+        clockwork.shift(300)
+        assert refused(golfer.advice()) == (410, "SESSION_EXPIRED")
+
+    assert [given.outcome for given in AdviceGiven.objects.all()] == ["SOLVER_UNAVAILABLE"]
+
+
+def test_a_call_within_a_session_reads_once_and_writes_once(golfer, stand_in, monkeypatch):
+    """All that a session and its hole are comes with one statement, and goes with one; nothing is looked up twice."""
+    stand_in("PUTT_SOLVER", solved())
+    golfer.start(2, ball_wgs84=at(2, 5), cup_wgs84=at(2, 8))
+    statements: list[str] = []
+    run = prepared.run
+
+    def running(text: str, values: Any) -> Any:
+        statements.append(text)
+        return run(text, values)
+
+    monkeypatch.setattr(prepared, "run", running)
+    with CaptureQueriesContext(connection) as others:
+        assert golfer.advice().status_code == 200
+
+    assert [text.split()[0] for text in statements] == ["SELECT", "WITH"]
+    assert not others.captured_queries
