@@ -23,24 +23,10 @@ if __name__ == "__main__":
 from django.urls import include, path
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.views import APIView
 
+from benchmarks.drf_peer import ANSWER, Bare
 from sessions_app.access import limits
 from sessions_app.http.rest import Endpoint
-
-ANSWER = {
-    "plan": {"instruction_text": "x" * 60, "points": [{"x_m": 1.0, "y_m": 2.0}] * 16},
-    "warnings": [],
-    "hole_state": "y" * 600,
-}
-
-
-class Bare(APIView):
-    """`POST /bare`"""
-
-    def post(self, request: Request) -> Response:
-        """200."""
-        return Response({**ANSWER, "request_id": request.data.get("request_id", "")})
 
 
 class Limited(Endpoint):
