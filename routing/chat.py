@@ -80,10 +80,7 @@ def accept(session_id: str, *, text: str, by: Caller, key: str | None = None) ->
         pods.rouse(pod, reason="message_queued", performer_id=performer_id)
         message = _queue(pod, text=text, by=by, performer_id=performer_id, key=key, digest=digest)
         transaction.on_commit(partial(faults.reach, "chat.committed"))
-        if may_wait:
-            # Before the list is written: somebody waits for the answer.
-            transaction.on_commit(partial(pod_moves.ring, session_id, for_chat=True))
-        signal = partial(pod_moves.signal, pod.pk, session_id, str(message.message_id), rings=not may_wait)
+        signal = partial(pod_moves.signal, pod.pk, session_id, str(message.message_id), for_chat=may_wait)
         transaction.on_commit(signal)
         faults.reach("chat.before_commit")
     faults.reach("chat.accepted")

@@ -2,8 +2,12 @@
 
 `baton:queue:<session>` holds what waits, `baton:inflight:<session>` what is being done: message ids and wake marks
 `wake:<generation>`. Each change of a list is one script, so that two processes never interleave. Redis 6.2 is enough.
+
+A push follows a commit and may come late, when the pod has been taken down meanwhile. `baton:gone` names the pods whose
+lists were deleted of late, and nothing is pushed for them.
 """
 
+import time
 from collections.abc import Sequence
 
 from django.conf import settings
@@ -13,15 +17,27 @@ from sessions_app import redisdoor
 WORK = "baton:pods:work"  # a session with work for a worker
 FOR_CHAT = " chat"  # behind the session: there is a message and nothing else
 NEWS = "baton:pods:news"  # a session with news for those who wait
-_QUEUE, _IN_FLIGHT = "baton:queue:", "baton:inflight:"
+_QUEUE, _IN_FLIGHT, _GONE = "baton:queue:", "baton:inflight:", "baton:gone"
+_GONE_S = 3600  # far longer than any process takes from a commit to its push
 _SCAN_COUNT = 1000
 
-# KEYS: queue, inflight. ARGV: ttl, channel or '', session, elements...
+# KEYS: queue, inflight, gone. ARGV: the pod, ttl, channel, notice, elements...
 _PUSH = """
-for i = 4, #ARGV do redis.call('RPUSH', KEYS[1], ARGV[i]) end
-redis.call('EXPIRE', KEYS[1], ARGV[1])
-redis.call('EXPIRE', KEYS[2], ARGV[1])
-if ARGV[2] ~= '' then redis.call('PUBLISH', ARGV[2], ARGV[3]) end
+if redis.call('ZSCORE', KEYS[3], ARGV[1]) then return end
+for i = 5, #ARGV do redis.call('RPUSH', KEYS[1], ARGV[i]) end
+redis.call('EXPIRE', KEYS[1], ARGV[2])
+redis.call('EXPIRE', KEYS[2], ARGV[2])
+redis.call('PUBLISH', ARGV[3], ARGV[4])
+"""
+
+# KEYS: queue, inflight, gone. ARGV: the pod or '', now, how long it is remembered.
+_FORGET = """
+redis.call('DEL', KEYS[1], KEYS[2])
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', ARGV[2] - ARGV[3])
+if ARGV[1] ~= '' then
+  redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
+  redis.call('EXPIRE', KEYS[3], ARGV[3])
+end
 """
 
 # KEYS: from, to. ARGV: element, its end of `to` (LEFT or RIGHT), ttl. An element that is not in `from` is moved
@@ -88,9 +104,10 @@ def ping() -> None:
     redisdoor.call("ping")
 
 
-def push(session_id: str, *elements: str, rings: bool = True) -> None:
-    """Append to the queue and ring the workers. Raises RedisUnavailable."""
-    _run(_PUSH, session_id, settings.SESSION_TTL, WORK if rings else "", session_id, *elements)
+def push(session_id: str, *elements: str, pod_id: int, for_chat: bool = False) -> None:
+    """Append to the queue and `ring`, unless the pod's lists were deleted (POD-27). Raises RedisUnavailable."""
+    keys, notice = [*_lists(session_id), _GONE], _work(session_id, for_chat)
+    redisdoor.run(_PUSH, keys, [_pod(session_id, pod_id), settings.SESSION_TTL, WORK, notice, *elements])
 
 
 def take(session_id: str, element: str) -> None:
@@ -100,7 +117,7 @@ def take(session_id: str, element: str) -> None:
 
 def put_back(session_id: str, element: str) -> None:
     """Move an element back to the head of the queue. Raises RedisUnavailable."""
-    keys = [_IN_FLIGHT + session_id, _QUEUE + session_id]
+    keys = _lists(session_id)[::-1]
     redisdoor.run(_MOVE, keys, [element, "LEFT", settings.SESSION_TTL])
 
 
@@ -127,9 +144,10 @@ def rebuild(
     return bool(changed)
 
 
-def forget(session_id: str) -> None:
-    """Delete both lists. Raises RedisUnavailable."""
-    redisdoor.call("delete", _QUEUE + session_id, _IN_FLIGHT + session_id)
+def forget(session_id: str, *, pod_id: int | None = None) -> None:
+    """Delete both lists, and let them stay deleted for that pod (POD-27). Raises RedisUnavailable."""
+    pod = "" if pod_id is None else _pod(session_id, pod_id)
+    redisdoor.run(_FORGET, [*_lists(session_id), _GONE], [pod, int(time.time()), _GONE_S])
 
 
 def sessions_with_lists() -> set[str]:
@@ -148,7 +166,7 @@ def sessions_with_lists() -> set[str]:
 
 def ring(session_id: str, *, for_chat: bool = False) -> None:
     """Tell the workers that the session has work, and whether it is a message alone. Raises RedisUnavailable."""
-    redisdoor.call("publish", WORK, session_id + FOR_CHAT if for_chat else session_id)
+    redisdoor.call("publish", WORK, _work(session_id, for_chat))
 
 
 def tell(session_id: str) -> None:
@@ -157,4 +175,16 @@ def tell(session_id: str) -> None:
 
 
 def _run(script: str, session_id: str, *arguments: str | int) -> object:
-    return redisdoor.run(script, [_QUEUE + session_id, _IN_FLIGHT + session_id], arguments)
+    return redisdoor.run(script, _lists(session_id), arguments)
+
+
+def _lists(session_id: str) -> list[str]:
+    return [_QUEUE + session_id, _IN_FLIGHT + session_id]
+
+
+def _pod(session_id: str, pod_id: int) -> str:
+    return f"{session_id} {pod_id}"  # a session may get a second pod
+
+
+def _work(session_id: str, for_chat: bool) -> str:
+    return session_id + FOR_CHAT if for_chat else session_id

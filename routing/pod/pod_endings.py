@@ -57,7 +57,7 @@ def finish_end(session_id: str) -> bool:
     pod = Pod.objects.filter(session_id=session_id, state=State.TERMINATING).first()
     if pod is not None and not drivers.current().remove(pod):
         return False
-    inbox.forget(session_id)
+    inbox.forget(session_id, pod_id=None if pod is None else pod.pk)
     with transaction.atomic():
         session = Session.objects.lock(session_id)
         pod = Pod.objects.select_for_update(no_key=True).filter(session=session, state=State.TERMINATING).first()

@@ -1,6 +1,7 @@
 """Every write to a pod's state goes through here (POD-32): compare-and-set, transition row, event, then the telling."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -10,7 +11,7 @@ from django.db.models import F
 
 from routing import inbox
 from routing.models import Pod, PodTransition
-from routing.pod import pod_events, pod_frames, pod_states, podstore
+from routing.pod import pod_events, pod_frames, pod_states
 from routing.pod.pod_events import SYSTEM
 from routing.pod.pod_states import State
 from sessions_app import clock
@@ -68,25 +69,13 @@ def bury_pending(pod: Pod) -> None:
     change(pod, last_cursor=cursor, unsettled=0)
 
 
-def signal(pod_id: int, session_id: str, *elements: str, rings: bool = True) -> None:
-    """Push to the session's list, unless the pod is being taken down: its lists must stay deleted (POD-27).
+def signal(pod_id: int, session_id: str, element: str, *, for_chat: bool = False) -> None:
+    """Push to the session's list and let the workers look; `for_chat` there is a message and nothing else.
 
     Redis being away only delays: the lists are repaired and the workers look at the rows (POD-37).
     """
-    with transaction.atomic():
-        if podstore.is_standing(pod_id):
-            try:
-                inbox.push(session_id, *elements, rings=rings)
-            except RedisUnavailable:
-                log.warning("pod.not_signalled", session_id=session_id)
-
-
-def ring(session_id: str, *, for_chat: bool = False) -> None:
-    """Let the workers look at the session now; `for_chat` there is a message and nothing else."""
-    try:
-        inbox.ring(session_id, for_chat=for_chat)
-    except RedisUnavailable:
-        log.warning("pod.not_signalled", session_id=session_id)
+    with _best_effort(session_id):
+        inbox.push(session_id, element, pod_id=pod_id, for_chat=for_chat)
 
 
 def _write_down(pod: Pod, source: str | None, performer_id: str) -> None:
@@ -106,4 +95,13 @@ def _tell(pod_id: int, session_id: str, state: str, mark: str) -> None:
     if state == State.SLEEPING:
         with suppress(RedisUnavailable):
             inbox.drop(session_id, mark)  # KEDA would take it for a wake
-    ring(session_id)
+    with _best_effort(session_id):
+        inbox.ring(session_id)
+
+
+@contextmanager
+def _best_effort(session_id: str) -> Iterator[None]:
+    try:
+        yield
+    except RedisUnavailable:
+        log.warning("pod.not_signalled", session_id=session_id)

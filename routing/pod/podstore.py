@@ -54,12 +54,6 @@ def read_message(message_id: object) -> ChatMessage:
     return _taken(ChatMessage, row)[0]
 
 
-def is_standing(pod_id: int) -> bool:
-    """Whether nobody has begun to take the pod down; nobody can until the transaction ends."""
-    sql = "SELECT 1 FROM routing_pod WHERE id = %s AND state NOT IN ('terminating', 'terminated') FOR NO KEY UPDATE"
-    return _select(sql, pod_id) is not None
-
-
 def _locked_pod(condition: str, value: Any) -> Pod | None:
     row = _select(
         f"SELECT {_columns(Session, 's')}, {_columns(Pod, 'p')} FROM routing_pod p "

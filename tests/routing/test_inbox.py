@@ -17,6 +17,10 @@ def empty() -> Any:
     inbox.forget(SESSION)
 
 
+def push(*elements: str, pod_id: int = 1) -> None:
+    inbox.push(SESSION, *elements, pod_id=pod_id)
+
+
 def held() -> tuple[list[str], list[str]]:
     """Queue and in flight."""
     keys = (f"baton:queue:{SESSION}", f"baton:inflight:{SESSION}")
@@ -27,16 +31,26 @@ def held() -> tuple[list[str], list[str]]:
 def test_push_appends_and_expires(settings: Any) -> None:
     """POD-36."""
     settings.SESSION_TTL = 50
-    inbox.push(SESSION, "wake:1", "a")
-    inbox.push(SESSION, "b")
+    push("wake:1", "a")
+    push("b")
     assert held() == (["wake:1", "a", "b"], [])
     assert 0 < redisdoor.call("ttl", f"baton:queue:{SESSION}") <= 50
     assert inbox.sessions_with_lists() >= {SESSION}
 
 
+def test_a_push_that_comes_after_the_deletion_writes_nothing() -> None:
+    """POD-27: what a slow process pushes for a pod that was taken down meanwhile; a later pod of the session may."""
+    push("a", pod_id=1)
+    inbox.forget(SESSION, pod_id=1)
+    push("a", pod_id=1)
+    assert SESSION not in inbox.sessions_with_lists()
+    push("b", pod_id=2)
+    assert held() == (["b"], [])
+
+
 def test_take_moves_one_element() -> None:
     """POD-36: the head, and any other where a stray one stands before it; duplicates go."""
-    inbox.push(SESSION, "a", "b", "c", "b")
+    push("a", "b", "c", "b")
     inbox.take(SESSION, "a")
     inbox.take(SESSION, "b")
     assert held() == (["c"], ["a", "b"])
@@ -51,7 +65,7 @@ def test_take_of_what_is_not_there_writes_nothing() -> None:
 
 def test_put_back_returns_to_the_head() -> None:
     """A message that is tried again stays before those behind it."""
-    inbox.push(SESSION, "a", "b")
+    push("a", "b")
     inbox.take(SESSION, "a")
     inbox.put_back(SESSION, "a")
     assert held() == (["a", "b"], [])
@@ -59,7 +73,7 @@ def test_put_back_returns_to_the_head() -> None:
 
 def test_drop_removes_it_from_both() -> None:
     """POD-36."""
-    inbox.push(SESSION, "a", "a", "b")
+    push("a", "a", "b")
     inbox.take(SESSION, "a")
     inbox.drop(SESSION, "a")
     assert held() == (["b"], [])
@@ -67,7 +81,7 @@ def test_drop_removes_it_from_both() -> None:
 
 def test_rebuild_makes_the_lists_what_the_rows_say() -> None:
     """POD-37: ids exactly, the wake mark of this wake where it is, older marks and strays gone."""
-    inbox.push(SESSION, "wake:1", "wake:2", "stray", "b")
+    push("wake:1", "wake:2", "stray", "b")
     assert inbox.rebuild(SESSION, queued=["a", "b"], in_flight=["c"], mark="wake:2", only_compare=True)
     assert held() == (["wake:1", "wake:2", "stray", "b"], [])
     assert inbox.rebuild(SESSION, queued=["a", "b"], in_flight=["c"], mark="wake:2")
