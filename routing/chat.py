@@ -118,9 +118,10 @@ def settle(delivery: Delivery, outcome: Outcome) -> bool:
             case Retry() | NotHanded() if message.lease_id == delivery.lease_id:
                 _retry(message, outcome)
     faults.reach("chat.settled")
-    act = inbox.drop if message.is_settled else inbox.put_back
-    _best_effort(act, message.pod.session_id, message.pk)
-    if message.is_settled:
+    if not message.is_settled:
+        _best_effort(inbox.put_back, message.pod.session_id, message.pk)
+    else:
+        pod_frames.settled(message.pod.session_id, message)
         log.info(
             "chat.delivered", session_id=message.pod.session_id, message_id=str(message.pk), status=message.status,
             attempts=message.attempts, duration_ms=round((clock.now() - message.created_at).total_seconds() * 1000),
@@ -226,7 +227,6 @@ def _settle(message: ChatMessage, *, status: str, response: str | None = None, *
         at=at, error_code=message.error_code, error_detail=message.error_detail, pod_status=message.pod_status,
         failures=message.failures,
     )  # fmt: skip
-    transaction.on_commit(partial(pod_frames.settled, pod.session_id, message))
 
 
 def _best_effort(act: Callable[[str, str], None], session_id: str, message_id: uuid.UUID) -> None:

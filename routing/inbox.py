@@ -16,7 +16,8 @@ from sessions_app import redisdoor
 
 WORK = "baton:pods:work"  # a session with work for a worker
 FOR_CHAT = " chat"  # behind the session: there is a message and nothing else
-NEWS = "baton:pods:news"  # a session with news for those who wait
+NEWS = "baton:pods:news"  # a session with news for those who wait, perhaps with what there is to tell
+MOST_TOLD_CHARACTERS = 8192  # every web process hears it: who waits for more reads the row
 _QUEUE, _IN_FLIGHT, _GONE = "baton:queue:", "baton:inflight:", "baton:gone"
 _GONE_S = 3600  # far longer than any process takes from a commit to its push
 _SCAN_COUNT = 1000
@@ -87,8 +88,9 @@ end
 return changed
 """
 
-# KEYS: queue, inflight. ARGV: element.
+# KEYS: queue, inflight. ARGV: element, channel or '', notice.
 _DROP = """
+if ARGV[2] ~= '' then redis.call('PUBLISH', ARGV[2], ARGV[3]) end
 redis.call('LREM', KEYS[2], 1, ARGV[1])
 redis.call('LREM', KEYS[1], 0, ARGV[1])
 """
@@ -123,7 +125,12 @@ def put_back(session_id: str, element: str) -> None:
 
 def drop(session_id: str, element: str) -> None:
     """Remove an element that is done. Raises RedisUnavailable."""
-    _run(_DROP, session_id, element)
+    _run(_DROP, session_id, element, "", "")
+
+
+def settled(session_id: str, message_id: str, told: str = "") -> None:
+    """Remove a message that has its outcome, and `tell` of it. Raises RedisUnavailable."""
+    _run(_DROP, session_id, message_id, NEWS, _news(session_id, told))
 
 
 def rebuild(
@@ -171,7 +178,13 @@ def ring(session_id: str, *, for_chat: bool = False) -> None:
 
 def tell(session_id: str) -> None:
     """Tell those who wait that the session has news. Raises RedisUnavailable."""
-    redisdoor.call("publish", NEWS, session_id)
+    redisdoor.call("publish", NEWS, _news(session_id))
+
+
+def read_news(notice: str) -> tuple[str, str]:
+    """The session a notice on NEWS names, and what it tells if anything."""
+    session_id, _, told = notice.partition(" ")
+    return session_id, told
 
 
 def _run(script: str, session_id: str, *arguments: str | int) -> object:
@@ -184,6 +197,10 @@ def _lists(session_id: str) -> list[str]:
 
 def _pod(session_id: str, pod_id: int) -> str:
     return f"{session_id} {pod_id}"  # a session may get a second pod
+
+
+def _news(session_id: str, told: str = "") -> str:
+    return f"{session_id} {told}" if told and len(told) <= MOST_TOLD_CHARACTERS else session_id
 
 
 def _work(session_id: str, for_chat: bool) -> str:

@@ -17,7 +17,7 @@ from channels.db import DatabaseSyncToAsync
 from django.core.handlers.asgi import ASGIRequest
 
 from routing import inbox
-from routing.pod.notices import Listener, Waiters
+from routing.pod.notices import Listener, Waiter, Waiters
 from routing.pod.pod_endpoint import Held
 from sessions_app import drain
 
@@ -90,29 +90,31 @@ async def _serve(view: View, session_id: str, scope: Scope, receive: Receive, se
     if body is None:
         return
     news = _here()
-    with news.waiters.waiting(session_id) as event:  # before the view looks: what comes after its look is heard
+    with news.waiters.waiting(session_id) as waiter:  # before the view looks: what comes after its look is heard
         request = ASGIRequest(scope, io.BytesIO(body))
         response = await _in_thread(_rendered, view, request, session_id=session_id)
         if isinstance(response, Held) and response.within_s > 0:
-            response = await _better(response, event, news.listener, receive)
+            response = await _better(response, waiter, news.listener, receive)
     if response is not None:
         await _send(response, send)
 
 
-async def _better(held: Held, event: asyncio.Event, listener: Listener, receive: Receive) -> Any:
+async def _better(held: Held, waiter: Waiter, listener: Listener, receive: Receive) -> Any:
     """What the answer has become when there is something to tell or time is up; None when nobody listens any more."""
     until = time.monotonic() + held.within_s
     left = asyncio.create_task(_gone(receive))
     try:
         while True:
             patience = LOOK_S if listener.is_connected else DEAF_LOOK_S
-            news = asyncio.create_task(event.wait())
+            news = asyncio.create_task(waiter.event.wait())
             remaining = max(0.0, until - time.monotonic())
             await asyncio.wait({news, left}, timeout=min(patience, remaining), return_when=asyncio.FIRST_COMPLETED)
             news.cancel()
             if left.done():
                 return None
-            event.clear()
+            for told in waiter.all_told():
+                if (response := held.hear(told)) is not None:
+                    return response.render()
             is_last = time.monotonic() >= until or drain.is_draining()
             response = await _in_thread(_looked, held, is_last)
             if response is not None:

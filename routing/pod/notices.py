@@ -4,11 +4,14 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import redis.asyncio
 import structlog
 from django.conf import settings
 from redis.exceptions import RedisError
+
+from routing import inbox
 
 CONNECT_S = 0.5
 RECONNECT_S = 0.5
@@ -25,7 +28,7 @@ class Listener:
         self.is_connected = False
 
     async def run(self) -> None:
-        """Call `heard` with each session id; after a gap with an empty text, since something may have been missed."""
+        """Call `heard` with each notice; after a gap with an empty text, since something may have been missed."""
         while True:
             try:
                 await self._listen()
@@ -36,39 +39,71 @@ class Listener:
             await asyncio.sleep(RECONNECT_S)
 
     async def _listen(self) -> None:
-        client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=CONNECT_S)
-        async with client, client.pubsub(ignore_subscribe_messages=True) as subscription:
-            await subscription.subscribe(self._channel)
-            self.is_connected = True
-            self._heard("")
+        connection = _connection()
+        try:
+            await connection.connect()
+            await connection.send_command("SUBSCRIBE", self._channel)
             while True:
-                message = await subscription.get_message(timeout=SILENCE_S)
-                if message is None:
-                    await subscription.ping()
-                else:
-                    self._heard(message["data"].decode("utf-8", "replace"))
+                answer = await connection.read_response(timeout=SILENCE_S)
+                if answer is None:
+                    await connection.send_command("PING", check_health=False)
+                elif answer[0] == b"message":
+                    self._heard(answer[2].decode("utf-8", "replace"))
+                elif answer[0] == b"subscribe":
+                    self.is_connected = True
+                    self._heard("")
+        finally:
+            await connection.disconnect(nowait=True)
+
+
+class Waiter:
+    """Somebody who waits for news of a session: `event` is set whenever there is some, `told` is what it said."""
+
+    def __init__(self) -> None:
+        self.event = asyncio.Event()
+        self.told: list[str] = []
+
+    def hear(self, told: str) -> None:
+        """Wake it."""
+        if told:
+            self.told.append(told)
+        self.event.set()
+
+    def all_told(self) -> list[str]:
+        """What was told since the last call, and from now on the event is for what comes."""
+        self.event.clear()
+        told, self.told = self.told, []
+        return told
 
 
 class Waiters:
     """Who waits in this process for news of a session."""
 
     def __init__(self) -> None:
-        self._events: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._waiting: dict[str, set[Waiter]] = defaultdict(set)
 
-    def heard(self, session_id: str) -> None:
-        """Wake who waits for the session; an empty id wakes everybody."""
-        for waiting in [session_id] if session_id else list(self._events):
-            for event in self._events.get(waiting, ()):
-                event.set()
+    def heard(self, notice: str) -> None:
+        """Wake who waits for the session the notice names; an empty one wakes everybody."""
+        session_id, told = inbox.read_news(notice)
+        for waiting in [session_id] if session_id else list(self._waiting):
+            for waiter in self._waiting.get(waiting, ()):
+                waiter.hear(told)
 
     @contextmanager
-    def waiting(self, session_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set whenever there is news."""
-        event = asyncio.Event()
-        self._events[session_id].add(event)
+    def waiting(self, session_id: str) -> Iterator[Waiter]:
+        """One who waits."""
+        waiter = Waiter()
+        self._waiting[session_id].add(waiter)
         try:
-            yield event
+            yield waiter
         finally:
-            self._events[session_id].discard(event)
-            if not self._events[session_id]:
-                del self._events[session_id]
+            self._waiting[session_id].discard(waiter)
+            if not self._waiting[session_id]:
+                del self._waiting[session_id]
+
+
+def _connection() -> Any:
+    pool: Any = redis.asyncio.ConnectionPool.from_url(
+        settings.REDIS_URL, protocol=2, socket_timeout=None, socket_connect_timeout=CONNECT_S
+    )
+    return pool.make_connection()  # read directly: the client's pub/sub spends as much again on each message

@@ -17,6 +17,7 @@ from sessions_app.http.rest import Endpoint
 from sessions_app.kinds import FieldError, FieldErrors, UnsupportedMedia
 
 Look = Callable[[bool], Response | None]
+Hear = Callable[[str], Response | None]
 
 _READS = ("GET", "HEAD")
 
@@ -30,11 +31,13 @@ class AnySurrogates(StrictJsonParser):
 class Held(Response):
     """An answer that may get better within `within_s`: `again(is_last)` looks anew and is None while it has not.
 
+    `hear(told)` is the better answer where news alone says it, and touches no database.
     Served by Django alone it is the answer of this moment; routing/pod/held.py waits, without a thread.
     """
 
     within_s = 0.0
     again: Callable[[bool], Response | None]
+    hear: Callable[[str], Response | None]
 
 
 class PodEndpoint(Endpoint):
@@ -56,10 +59,10 @@ class PodEndpoint(Endpoint):
             answer[name] = value
         return answer
 
-    def held(self, now: Response, *, within_s: float, look: Look) -> Held:
+    def held(self, now: Response, *, within_s: float, look: Look, hear: Hear = lambda told: None) -> Held:
         """`now`, unless `look` finds something better in time; `look(True)` is the last one and must answer."""
         answer = Held(now.data, now.status_code, headers=dict(now.headers), content_type=now.content_type)
-        answer.within_s, answer.again = within_s, partial(self._again, look)
+        answer.within_s, answer.again, answer.hear = within_s, partial(self._again, look), partial(self._heard, hear)
         return answer
 
     def idempotency_key(self) -> str | None:
@@ -102,6 +105,12 @@ class PodEndpoint(Endpoint):
             response = look(is_last)
         except Exception as error:  # rendered as the view renders what it raises
             response = self.handle_exception(error)
+        return self._finished(response)
+
+    def _heard(self, hear: Hear, told: str) -> Response | None:
+        return self._finished(hear(told))
+
+    def _finished(self, response: Response | None) -> Response | None:
         if response is None:
             return None
         self.headers = self.default_response_headers

@@ -15,11 +15,19 @@ from sessions_app.fanout import frames
 log = structlog.get_logger(__name__)
 
 
-def settled(session_id: str, message: ChatMessage) -> None:
-    """Tell of a message that has its outcome."""
+def buried(session_id: str, message: ChatMessage) -> None:
+    """Tell of a message that died with its session."""
     _tell_waiters(session_id)
-    with suppress(ValueError, TypeError):  # a pod may say what no frame can carry: the poll has it
-        broadcast.to_session(session_id, frames.broadcast("chat_message", "", pod_shapes.framed(session_id, message)))
+    _tell_sockets(session_id, message)
+
+
+def settled(session_id: str, message: ChatMessage) -> None:
+    """Tell of a message that has its outcome, first of all who waits for it; it is in no list any more (POD-36)."""
+    try:
+        inbox.settled(session_id, str(message.pk), pod_shapes.told(session_id, message))
+    except RedisUnavailable:
+        log.warning("chat.not_told", session_id=session_id)
+    _tell_sockets(session_id, message)
 
 
 def moved(session_id: str, source: str, target: str, reason: str, at: dt.datetime) -> None:
@@ -34,3 +42,8 @@ def _tell_waiters(session_id: str) -> None:
         inbox.tell(session_id)
     except RedisUnavailable:
         log.warning("chat.not_told", session_id=session_id)
+
+
+def _tell_sockets(session_id: str, message: ChatMessage) -> None:
+    with suppress(ValueError, TypeError):  # a pod may say what no frame can carry: the poll has it
+        broadcast.to_session(session_id, frames.broadcast("chat_message", "", pod_shapes.framed(session_id, message)))

@@ -65,7 +65,7 @@ def bury_pending(pod: Pod) -> None:
     for message in pod.pending():
         cursor += 1
         message.bury("SESSION_TERMINATED", "The session has ended.", at=at, cursor=cursor)
-        transaction.on_commit(partial(pod_frames.settled, pod.session_id, message))
+        transaction.on_commit(partial(pod_frames.buried, pod.session_id, message))
     change(pod, last_cursor=cursor, unsettled=0)
 
 

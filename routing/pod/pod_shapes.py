@@ -10,7 +10,7 @@ from django.conf import settings
 from routing.models import ChatMessage, Pod, PodTransition
 from routing.pod.drivers import Observed
 from routing.pod.pod_states import State
-from sessions_app import clock
+from sessions_app import clock, jsonwire
 
 Shape = dict[str, Any]
 
@@ -37,6 +37,19 @@ def processed(session_id: str, message: ChatMessage) -> Shape:
         "seq": message.seq,
         "pod_response": _verbatim(message.response),
     }
+
+
+def told(session_id: str, message: ChatMessage) -> str:
+    """What who waits for a message is told of its outcome: the answer as `processed` has it, else nothing."""
+    if message.status != ChatMessage.Status.ANSWERED:
+        return ""
+    return f"{message.message_id} {jsonwire.dumps(processed(session_id, message)).decode()}"
+
+
+def read_told(message: ChatMessage, told: str) -> orjson.Fragment | None:
+    """The answer to this very message, if that is what was told."""
+    message_id, _, answer = told.partition(" ")
+    return orjson.Fragment(answer) if message_id == str(message.message_id) else None
 
 
 def queued(session_id: str, message: ChatMessage, *, position: int) -> Shape:

@@ -94,7 +94,11 @@ class ChatWithSession(PodEndpoint):
             found = replace(accepted, message=chat.again(accepted.message))
             return _outcome(session_id, found) if is_last or found.message.is_settled else None
 
-        return self.held(now, within_s=settings.CHAT_WAIT_S, look=look)
+        def hear(told: str) -> Response | None:
+            answer = pod_shapes.read_told(accepted.message, told)
+            return None if answer is None else Response(answer)
+
+        return self.held(now, within_s=settings.CHAT_WAIT_S, look=look, hear=hear)
 
 
 class SessionMessages(PodEndpoint):

@@ -98,6 +98,23 @@ def test_one_key_is_one_message(world: World) -> None:
     assert len(world.pods.calls(session_id)) == 1
 
 
+def test_waiting_chat_is_told_its_answer(world: World, monkeypatch: Any) -> None:
+    """POD-16, POD-46: what news carries is the answer to the letter."""
+    session_id = world.awake()
+    with monkeypatch.context() as patched:
+        patched.setattr("routing.chat.again", lambda message: message)  # the row never shows it
+        world.pods.script(session_id, {"body": '{"reply":  "été", "n": 1.10}'})
+        told = world.chat(session_id)
+    assert (told.status_code, told.json()["status"]) == (200, "processed")
+    assert '"pod_response":{"reply":  "été", "n": 1.10}' in told.text
+
+    long = '{"reply": "' + "x" * inbox.MOST_TOLD_CHARACTERS + '"}'
+    world.pods.script(session_id, {"body": long})
+    looked = world.chat(session_id)
+    assert (looked.status_code, looked.json().keys()) == (200, told.json().keys())
+    assert long in looked.text
+
+
 def test_twenty_chats_while_asleep_keep_their_order(world: World) -> None:
     """POD-76 row 3; POD-33."""
     session_id = world.create()

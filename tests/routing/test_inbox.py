@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+import redis
+from django.conf import settings
 
 from routing import inbox
 from sessions_app import redisdoor
@@ -77,6 +79,21 @@ def test_drop_removes_it_from_both() -> None:
     inbox.take(SESSION, "a")
     inbox.drop(SESSION, "a")
     assert held() == (["b"], [])
+
+
+def test_settled_drops_and_tells() -> None:
+    """POD-36; who waits is told in the same step, and nothing that is too long for all to hear."""
+    client = redis.Redis.from_url(settings.REDIS_URL)
+    with client, client.pubsub(ignore_subscribe_messages=True) as news:
+        news.subscribe(inbox.NEWS)
+        news.get_message(timeout=1)
+        for told in ('a {"reply": "Hello."}', "x" * (inbox.MOST_TOLD_CHARACTERS + 1)):
+            push("a")
+            inbox.take(SESSION, "a")
+            inbox.settled(SESSION, "a", told)
+            assert SESSION not in inbox.sessions_with_lists()
+        heard = [inbox.read_news(news.get_message(timeout=1)["data"].decode()) for _ in range(2)]
+    assert heard == [(SESSION, 'a {"reply": "Hello."}'), (SESSION, "")]
 
 
 def test_rebuild_makes_the_lists_what_the_rows_say() -> None:
