@@ -4,7 +4,7 @@ Django puts parameters into the text of a statement, which PostgreSQL then has t
 statement that finds its row by a key that is most of the work.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from weakref import WeakSet
 
@@ -13,19 +13,29 @@ from django.db import connection
 
 from sessions_app.state import columns
 
+Parameters = Sequence[Any] | Mapping[str, Any]  # by place or by name
 
-def run(statement: str, parameters: Sequence[Any]) -> psycopg.Cursor[Any]:
+
+def run(statement: str, parameters: Parameters) -> psycopg.Cursor[Any]:
     """Execute a statement whose text is always the same. Raises Django's database errors."""
     connection.ensure_connection()
     with connection.wrap_database_errors:
         return _cursor(connection.connection).execute(statement, parameters, binary=True)
 
 
-def rows(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+def rows(statement: str, parameters: Parameters) -> list[tuple[Any, ...]]:
     """The rows of a statement that has some."""
     cursor = run(statement, parameters)
     with connection.wrap_database_errors:
         return cursor.fetchall()
+
+
+def first(statement: str, parameters: Parameters) -> tuple[Any, ...] | None:
+    """The first row of a statement that has some."""
+    cursor = run(statement, parameters)
+    with connection.wrap_database_errors:
+        row: tuple[Any, ...] | None = cursor.fetchone()
+    return row
 
 
 def _cursor(raw: psycopg.Connection[Any]) -> psycopg.Cursor[Any]:

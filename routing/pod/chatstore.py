@@ -8,8 +8,7 @@ import datetime as dt
 import uuid
 from typing import Any, NamedTuple
 
-from django.db import connection
-
+from sessions_app import prepared
 from sessions_app.models import Session
 
 # The commit of a claim need not wait for the disk: one that a crash of PostgreSQL forgets is made again (POD-33).
@@ -93,9 +92,7 @@ def claim(
     given: dict[str, Any] = {
         "pod_id": pod_id, "worker_id": worker_id, "lease_id": lease_id, "at": at, "until": until,
     }  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute(_CLAIM, given)
-        row = cursor.fetchone()
+    row = prepared.first(_CLAIM, given)
     if row is None:
         return NotClaimed(None, is_calm=False)
     _, is_calm, due, message_id, *rest = row
@@ -117,5 +114,4 @@ def _execute(statement: str, session: Session, columns: dict[str, Any]) -> None:
         "session_id": session.session_id, "log_lines": session.log_lines, "log_head": session.log_head,
         "session_activity_at": session.last_activity_at,
     }  # fmt: skip
-    with connection.cursor() as cursor:
-        cursor.execute(statement, {**recorded, **columns})
+    prepared.run(statement, {**recorded, **columns})

@@ -7,10 +7,10 @@ more time on composing these wide rows than PostgreSQL on reading them.
 from functools import cache
 from typing import Any, TypeVar
 
-from django.db import connection
 from django.db.models import Model
 
 from routing.models import ChatMessage, Pod
+from sessions_app import prepared
 from sessions_app.models import Session
 
 Row = TypeVar("Row", bound=Model)
@@ -31,15 +31,15 @@ def lock_present(session_id: str) -> Pod | None:
 
 def lock_message(message_id: object) -> ChatMessage:
     """The message with its pod and session. Raises ChatMessage.DoesNotExist."""
-    rows = _select(
+    row = prepared.first(
         f"SELECT {_columns(Session, 's')}, {_columns(Pod, 'p')}, {_columns(ChatMessage, 'm')} "
         "FROM routing_chatmessage m JOIN routing_pod p ON p.id = m.pod_id "
         "JOIN sessions_app_session s USING (session_id) WHERE m.message_id = %s FOR NO KEY UPDATE OF s, p, m",
-        message_id,
+        [message_id],
     )
-    if rows is None:
+    if row is None:
         raise ChatMessage.DoesNotExist
-    session, rest = _taken(Session, rows)
+    session, rest = _taken(Session, row)
     pod, rest = _taken(Pod, rest)
     message, _ = _taken(ChatMessage, rest)
     pod.session, message.pod = session, pod
@@ -48,17 +48,18 @@ def lock_message(message_id: object) -> ChatMessage:
 
 def read_message(message_id: object) -> ChatMessage:
     """The message alone, without a lock. Raises ChatMessage.DoesNotExist."""
-    row = _select(f"SELECT {_columns(ChatMessage, 'm')} FROM routing_chatmessage m WHERE m.message_id = %s", message_id)
+    sql = f"SELECT {_columns(ChatMessage, 'm')} FROM routing_chatmessage m WHERE m.message_id = %s"
+    row = prepared.first(sql, [message_id])
     if row is None:
         raise ChatMessage.DoesNotExist
     return _taken(ChatMessage, row)[0]
 
 
 def _locked_pod(condition: str, value: Any) -> Pod | None:
-    row = _select(
+    row = prepared.first(
         f"SELECT {_columns(Session, 's')}, {_columns(Pod, 'p')} FROM routing_pod p "
         f"JOIN sessions_app_session s USING (session_id) WHERE {condition} FOR NO KEY UPDATE OF s, p",
-        value,
+        [value],
     )
     if row is None:
         return None
@@ -66,13 +67,6 @@ def _locked_pod(condition: str, value: Any) -> Pod | None:
     pod, _ = _taken(Pod, rest)
     pod.session = session
     return pod
-
-
-def _select(sql: str, value: Any) -> tuple[Any, ...] | None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [value])
-        row: tuple[Any, ...] | None = cursor.fetchone()
-    return row
 
 
 def _taken(model: type[Row], row: tuple[Any, ...]) -> tuple[Row, tuple[Any, ...]]:
