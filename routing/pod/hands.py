@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-from channels.db import DatabaseSyncToAsync
+from sessions_app.sockets.threads import cross_in
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,9 +23,7 @@ class Hands:
 
     async def __call__(self, verb: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `verb`. Raises what it raises."""
-        crossed = DatabaseSyncToAsync(verb, thread_sensitive=False, executor=self._threads)
-        found: R = await crossed(*args, **kwargs)
-        return found
+        return await cross_in(self._threads, verb, *args, **kwargs)
 
     def close(self) -> None:
         """Let the threads end."""

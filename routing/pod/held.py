@@ -13,13 +13,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-from channels.db import DatabaseSyncToAsync
 from django.core.handlers.asgi import ASGIRequest
 
 from routing import inbox
 from routing.pod.notices import Listener, Waiter, Waiters
 from routing.pod.pod_endpoint import Held
 from sessions_app import drain
+from sessions_app.sockets.threads import cross_in
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -92,7 +92,7 @@ async def _serve(view: View, session_id: str, scope: Scope, receive: Receive, se
     news = _here()
     with news.waiters.waiting(session_id) as waiter:  # before the view looks: what comes after its look is heard
         request = ASGIRequest(scope, io.BytesIO(body))
-        response = await _in_thread(_rendered, view, request, session_id=session_id)
+        response = await cross_in(_threads, _rendered, view, request, session_id=session_id)
         if isinstance(response, Held) and response.within_s > 0:
             response = await _better(response, waiter, news.listener, receive)
     if response is not None:
@@ -116,7 +116,7 @@ async def _better(held: Held, waiter: Waiter, listener: Listener, receive: Recei
                 if (response := held.hear(told)) is not None:
                     return response.render()
             is_last = time.monotonic() >= until or drain.is_draining()
-            response = await _in_thread(_looked, held, is_last)
+            response = await cross_in(_threads, _looked, held, is_last)
             if response is not None:
                 return response
     finally:
@@ -132,10 +132,6 @@ def _rendered(view: View, request: ASGIRequest, **kwargs: Any) -> Any:
 def _looked(held: Held, is_last: bool) -> Any:
     response = held.again(is_last)
     return None if response is None else response.render()
-
-
-async def _in_thread(work: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    return await DatabaseSyncToAsync(work, thread_sensitive=False, executor=_threads)(*args, **kwargs)
 
 
 async def _body(receive: Receive) -> bytes | None:

@@ -61,8 +61,7 @@ async def start(session_id: str, user_id: str, *, token: str) -> Process:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        process_group=0,
-        preexec_fn=_die_with(os.getpid()),
+        preexec_fn=_alone_with(os.getpid()),
     )
     return Process(child, start_time(child.pid) or 0, port, token)
 
@@ -151,8 +150,9 @@ def _environment(session_id: str, user_id: str, *, port: int, token: str) -> Map
     }
 
 
-def _die_with(parent: int) -> Callable[[], None]:
+def _alone_with(parent: int) -> Callable[[], None]:
     def before_exec() -> None:
+        os.setpgid(0, 0)  # uvloop knows no `process_group`
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != parent:  # it died before the kernel knew
             os._exit(1)

@@ -69,7 +69,8 @@ class Tender:
         until = time.monotonic() + seconds
         while not self._bell.is_set() and (left := until - time.monotonic()) > 0:
             try:
-                await asyncio.wait_for(self._bell.wait(), min(left, CHECK_S))
+                async with asyncio.timeout(min(left, CHECK_S)):
+                    await self._bell.wait()
             except TimeoutError:
                 if self._is_free and await self._backend.pulse() is not Pulse.WELL:
                     self._whole_look_at = 0.0

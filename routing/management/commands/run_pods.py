@@ -4,6 +4,7 @@ import asyncio
 import signal
 from typing import Any
 
+import uvloop
 from django.core.management.base import CommandParser
 
 from routing.pod.supervisor import Supervisor
@@ -21,7 +22,7 @@ class Command(commands.Command):
 
     def run(self, **options: Any) -> int:
         """0 once everything is given back."""
-        asyncio.run(self._work(once=options["once"]))
+        uvloop.run(self._work(once=options["once"]))
         return commands.DONE
 
     async def _work(self, *, once: bool) -> None:
