@@ -53,7 +53,8 @@ def baton(**env: str) -> Iterator[httpx.Client]:
 
     port = free_port()
     limits = {f"RATE_POD_{name}": "9999999/s" for name in ("CREATE", "WAKE", "CHAT", "DELETE", "SLEEP", "READ")}
-    whole = {**os.environ, **limits, **env, "SERVER_ADDR": f"127.0.0.1:{port}", "EXTRACTOR_WORKERS": "1"}
+    nowhere = {"EXTRACTOR_URL": "tcp://127.0.0.1:1", "EXTRACTOR_KEY": "x" * 32}  # no workers warm up meanwhile
+    whole = {**os.environ, **limits, **nowhere, **env, "SERVER_ADDR": f"127.0.0.1:{port}"}
     commands = (["-m", "config.server"], ["manage.py", "run_pods"])
     running = [subprocess.Popen([sys.executable, *command], env=whole) for command in commands]
     token = tokens.issue("bench", roles=["operator"], access_ttl_s=86400)["access_token"]
@@ -70,8 +71,8 @@ def baton(**env: str) -> Iterator[httpx.Client]:
 
 def _chat_beside_bare(http: httpx.Client, count: int) -> None:
     session_id = _created(http)
-    _ask(http, session_id, "first")
-    _until(lambda: _status(http, session_id)["status"] == "running")
+    first = _ask(http, session_id, "first").json()
+    _until(lambda: _is_answered(http, session_id, first["seq"]))
     url, token = _agent_of(session_id)
     bare, whole = [], []
     with httpx.Client(headers={"X-Pod-Token": token}, trust_env=False) as agent:
