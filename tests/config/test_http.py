@@ -57,3 +57,22 @@ def test_a_limit_is_told_on_every_answer_and_kept(api, settings):
     refused = answers[2].json()
     assert (refused["code"], refused["limit"]) == ("RATE_LIMITED", "2/m")
     assert 1 <= refused["retry_after"] == int(answers[2]["Retry-After"]) <= 60
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        (None, "application/vnd.oai.openapi"),
+        ("*/*", "application/vnd.oai.openapi"),
+        ("application/yaml", "application/yaml"),
+        ("application/json", "application/json"),
+        ("text/html, application/json;q=0.9", "application/json"),
+        ("application/vnd.oai.openapi+json", "application/vnd.oai.openapi+json"),
+        ("image/png", "application/json"),
+    ],
+)
+def test_the_schema_is_yaml_or_json_by_accept(api, accept, kind):
+    """OPS-55; OPS-57: an Accept nothing satisfies gets JSON."""
+    answer = api.get("/schema/", **({"Accept": accept} if accept else {}))
+    assert (answer.status_code, answer["Content-Type"].partition(";")[0]) == (200, kind)
+    assert answer.content.startswith(b"{" if kind.endswith("json") else b"openapi:")
