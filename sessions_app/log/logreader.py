@@ -1,9 +1,13 @@
 """Reading session logs back (SES-45): without a lock, naming what does not parse."""
 
+import errno
 import json
+import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from sessions_app.events import Event
 
@@ -30,9 +34,26 @@ class Line:
         return self.event is None and _is_prefix_of_an_object(self.raw.rstrip(b"\n"))
 
 
+class NotALog(OSError):
+    """A link, a directory or a pipe stands where a log should; the recorder would not write there either (SES-43)."""
+
+
+def opened(path: Path) -> BinaryIO:
+    """A log, for reading. Raises NotALog, OSError."""
+    try:
+        # Whoever opens a pipe waits for its writer, unless they say no.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError as error:
+        raise NotALog(*error.args) if error.errno == errno.ELOOP else error from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotALog(errno.EINVAL, "not a file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
 def read(path: Path) -> Iterator[Line]:
-    """The lines of a log, the torn last one included. Raises OSError."""
-    with path.open("rb") as file:
+    """The lines of a log, the torn last one included. Raises NotALog, OSError."""
+    with opened(path) as file:
         for number, raw in enumerate(file, start=1):
             yield _parsed(number, raw)
 

@@ -48,10 +48,17 @@ def examine(user_id: str, session_id: str, *, repair: bool = False) -> Report:
     Raises OSError when the log cannot be read, and what an append raises.
     """
     session = Session.objects.select_for_update(no_key=True).filter(session_id=session_id).first()
-    path = paths.session_log_path(user_id, session_id)
-    lines = _lines(path)
-    story = replay.fold(user_id, session_id, lines or ())
-    found = list(_differences(story, session, path, has_log=lines is not None))
+    missing = "the row has no log"
+    try:
+        path = paths.session_log_path(user_id, session_id)
+        lines = list(logreader.read(path))
+    except FileNotFoundError:
+        lines = []
+    except (logreader.NotALog, paths.PathRefused):
+        lines, missing = [], "what stands in place of the log is none"
+    story = replay.fold(user_id, session_id, lines)
+    # An append that failed before its first byte left no log either.
+    found = list(_differences(story, session, path) if lines else _without_log(session, missing))
     return Report(
         session_id=session_id,
         user_id=user_id,
@@ -68,19 +75,12 @@ def _settle(difference: Difference, repair: bool) -> Finding:
     return Finding(difference.kind, difference.detail, difference.fails, repaired=mend is not None)
 
 
-def _lines(path: Path) -> list[logreader.Line] | None:
-    """The lines of the log; None without one. An append that failed before its first byte left no log either."""
-    try:
-        return list(logreader.read(path)) or None
-    except FileNotFoundError:
-        return None
+def _without_log(session: Session | None, why: str) -> Iterator[Difference]:
+    if session is not None:
+        yield Difference("log_missing", why)
 
 
-def _differences(story: Story, session: Session | None, path: Path, *, has_log: bool) -> Iterator[Difference]:
-    if not has_log:
-        if session is not None:
-            yield Difference("log_missing", "the row has no log")
-        return
+def _differences(story: Story, session: Session | None, path: Path) -> Iterator[Difference]:
     chain_differences = list(chaincheck.differences(story.lines, path.with_suffix(".chain"), session))
     if session is None and story.start is not None:
         yield Difference("row_missing", "the log has a start, there is no row", repair=lambda: _insert_row(story))

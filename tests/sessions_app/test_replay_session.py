@@ -1,6 +1,7 @@
 """Folding a log, holding it against the row, mending it (SES-58 to SES-62); the chain betrays a changed line."""
 
 import json
+import os
 
 import pytest
 from django.core.management import call_command
@@ -199,3 +200,42 @@ def test_export_gives_the_log_byte_for_byte(capfdbinary):
     session = story_of_four()
     call_command("export_log", session.session_id, no_progress=True)
     assert capfdbinary.readouterr().out == log_path("u1", session.session_id).read_bytes()
+
+
+def in_place_of(log, what):
+    """Put something that is no log where one stood."""
+    copy = log.with_name("elsewhere")
+    log.rename(copy)
+    match what:
+        case "directory":
+            log.mkdir()
+        case "link":
+            log.symlink_to(copy)
+        case "pipe":
+            os.mkfifo(log)
+        case "linked folder":
+            copy.rename(log)
+            log.parent.rename(log.parent.with_name("moved"))
+            log.parent.symlink_to(log.parent.with_name("moved"))
+
+
+@pytest.mark.parametrize("what", ["directory", "link", "pipe", "linked folder"])
+def test_what_stands_in_place_of_a_log_is_told_and_the_others_are_examined(what):
+    """SES-43, SES-59, SES-65: it is no log, though a link may lead to one; `--all` goes on."""
+    session, other = story_of_four(), story_of_four("u2")
+    in_place_of(log_path("u1", session.session_id), what)
+
+    code, out = replay("--all")
+
+    assert code == 1
+    assert f"ok {other.session_id} events=4" in out
+    assert [line for line in out if line.startswith(f"differs {session.session_id} log_missing ")]
+    assert len(out) == 2
+
+
+def test_a_root_that_is_no_directory_cannot_be_read(tmp_path, settings):
+    """SES-61."""
+    story_of_four()
+    settings.LOG_ROOT = tmp_path / "file"
+    settings.LOG_ROOT.write_text("")
+    assert replay("--all")[0] == 2

@@ -7,6 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from sessions_app import commands, ids, paths
+from sessions_app.log import logreader
 from sessions_app.models import Session
 
 
@@ -25,9 +26,9 @@ class Command(commands.Command):
         if session is None:
             raise commands.BadCall(f"unknown session {session_id}")
         try:
-            with paths.session_log_path(session.user_id, session_id).open("rb") as log:
+            with logreader.opened(paths.session_log_path(session.user_id, session_id)) as log:
                 shutil.copyfileobj(log, sys.stdout.buffer)
-        except OSError as error:
+        except (OSError, paths.PathRefused) as error:
             raise commands.BadCall(f"the log cannot be read: {error}") from error
         sys.stdout.flush()
         return commands.DONE

@@ -56,9 +56,10 @@ def _word(found: repair.Finding) -> str:
 def _scope(*, session_id: str | None, user: str | None, all: bool, **_: Any) -> tuple[Iterator[Named], int | None]:
     """The sessions to examine, by row and by log. Raises BadCall."""
     try:
-        users = Path(settings.LOG_ROOT) / "users"
-        if users.exists():
-            next(users.iterdir(), None)
+        root = Path(settings.LOG_ROOT)
+        for folder in (root, root / "users"):
+            if folder is root or folder.exists():
+                next(folder.iterdir(), None)
     except OSError as error:
         raise commands.BadCall(f"LOG_ROOT cannot be read: {error}") from error
     if all:
