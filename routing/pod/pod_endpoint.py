@@ -22,10 +22,10 @@ Hear = Callable[[str], Response | None]
 _READS = ("GET", "HEAD")
 
 
-class AnySurrogates(StrictJsonParser):
-    """JSON in which a string may hold what no UTF-8 can: the member that holds it is what is wrong then."""
+class AnyValue(StrictJsonParser):
+    """JSON in which a member may hold what nothing can keep: that member is what is wrong then."""
 
-    lone_surrogates = True
+    unstorable = True
 
 
 class Held(Response):
@@ -44,7 +44,7 @@ class PodEndpoint(Endpoint):
     """Base of the pod endpoints; `limit` is counted by address, before anybody is authenticated (POD-7)."""
 
     limit: limits.Rate
-    parser_classes = [AnySurrogates]
+    parser_classes = [AnyValue]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         """429, 503 for Redis, 401, 413, 415, then the ids in the path (POD-5)."""

@@ -57,11 +57,11 @@ class StrictJsonParser(parsers.BaseParser):
     """One JSON object in UTF-8, without duplicate names."""
 
     media_type = "application/json"
-    lone_surrogates = False  # whether a member may hold them, to be refused by name
+    unstorable = False  # whether a member may hold what nothing can keep, to be refused by name
 
     def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> dict[str, Any]:
         """The object. Raises MalformedJson."""
-        value = jsonwire.loads(stream.read(), lone_surrogates=self.lone_surrogates)
+        value = jsonwire.loads(stream.read(), unstorable=self.unstorable)
         if not isinstance(value, dict):
             raise MalformedJson("The body is not a JSON object.")
         return value

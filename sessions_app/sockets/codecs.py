@@ -43,7 +43,7 @@ class JsonCodec:
     def read(self, data: str) -> Message:
         """A strict JSON object; lone surrogates pass, for whoever reads the member to refuse (STA-17)."""
         try:
-            members = jsonwire.loads(data, lone_surrogates=True)
+            members = jsonwire.loads(data, unstorable=True)
         except MalformedJson as error:
             raise BadFrame(error.detail) from error
         return protocol.message(members)

@@ -86,7 +86,7 @@ def _value(field: FieldDescriptor, value: Any) -> Any:
     if field.label == FieldDescriptor.LABEL_REPEATED:
         return list(value) if field.message_type is None else [_members(one) for one in value]
     if field.type == FieldDescriptor.TYPE_BYTES:
-        return jsonwire.loads(value, lone_surrogates=True)
+        return jsonwire.loads(value, unstorable=True)
     if field.message_type is not None:
         # Within a message a zero is a value: the seq of a `resume` may well be one.
         return {one.name: getattr(value, one.name) for one in field.message_type.fields}

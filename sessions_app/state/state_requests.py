@@ -78,7 +78,7 @@ def patch_state(call: Call, session_id: str) -> Operation:
         raise UnsupportedMedia(accept_patch=", ".join(PATCHES))
     if not ids.is_session_id(session_id):
         raise SessionIdInvalid
-    write = write_of(jsonwire.loads(call.body, lone_surrogates=True))
+    write = write_of(jsonwire.loads(call.body, unstorable=True))
     return _operation(call, {"session_id": session_id}, write)
 
 
@@ -118,7 +118,7 @@ def _whole(query: Mapping[str, str], name: str, *, least: int, most: int = 2**53
 def _members(call: Call, shape: type[WireSerializer]) -> dict[str, Any]:
     if _media_type(call) != JSON:
         raise UnsupportedMedia
-    body = jsonwire.loads(call.body, lone_surrogates=True)  # in a state they have a code of their own (STA-17)
+    body = jsonwire.loads(call.body, unstorable=True)  # in a state they have a code of their own (STA-17)
     if not isinstance(body, dict):
         raise MalformedJson("The body is not a JSON object.")
     return bodies.checked(shape, body)

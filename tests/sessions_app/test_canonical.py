@@ -143,7 +143,7 @@ def test_names_sort_by_utf16_code_units():
 def test_document_refuses_values_without_a_canonical_form(text):
     """STA-17, STA-18."""
     with pytest.raises(InvalidValue):
-        canonical.document(jsonwire.loads(text, lone_surrogates=True))
+        canonical.document(jsonwire.loads(text, unstorable=True))
 
 
 @pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])

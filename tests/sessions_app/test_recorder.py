@@ -1,6 +1,7 @@
 """`POST /schema-recorder/append` (SES-48, SES-49)."""
 
 import datetime as dt
+import json
 
 import pytest
 
@@ -51,6 +52,16 @@ def test_events_out_of_form_are_refused(service, over, code):
     session = make_session()
     answer = service.post(APPEND, make_event(session, **over))
     assert (answer.status_code, answer.json()["code"]) == (400, code)
+    assert len(events("u1", session.session_id)) == 1
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e999", "9" * 5000])
+def test_a_number_beyond_a_double_is_not_json_that_a_line_can_hold(service, number):
+    """SES-38: it would be Infinity in the log."""
+    session = make_session()
+    body = json.dumps(make_event(session))[:-1] + f', "x": [{number}]}}'
+    answer = service.raw("POST", APPEND, body.encode())
+    assert (answer.status_code, answer.json()["code"]) == (400, "MALFORMED_JSON")
     assert len(events("u1", session.session_id)) == 1
 
 
