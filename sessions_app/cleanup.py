@@ -11,7 +11,7 @@ from django.db import transaction
 from sessions_app import clock, sessions, snapshots
 from sessions_app.access import logins, revocations
 from sessions_app.kinds import DomainError
-from sessions_app.models import Session
+from sessions_app.models import Session, State
 from sessions_app.state import idempotency
 
 log = structlog.get_logger(__name__)
@@ -90,7 +90,7 @@ def _close_one(session_id: str, limit_s: int, dry_run: bool) -> Closing | None:
         session = rows.filter(session_id=session_id).first()
         if session is None:
             return None
-        idle_s = int((clock.now() - session.last_activity_at).total_seconds())
+        idle_s = int((clock.now() - _last_act(session)).total_seconds())
         if idle_s < limit_s:
             return None
         if dry_run:
@@ -107,3 +107,12 @@ def _close_one(session_id: str, limit_s: int, dry_run: bool) -> Closing | None:
             log.warning("session.close_failed", session_id=session_id, code=error.code)
             return Closing("failed", session_id, session.user_id, idle_s)
         return Closing("closed", session_id, session.user_id, idle_s)
+
+
+def _last_act(session: Session) -> dt.datetime:
+    """When somebody last acted within a session whose row is locked; until the transaction ends no write follows.
+
+    A write to a state holds no lock of the session and is noted after it, unless somebody else holds the row (SES-54).
+    """
+    states = State.objects.select_for_update(no_key=True).filter(pk=session.pk)
+    return max([session.last_activity_at, *states.values_list("updated_at", flat=True)])

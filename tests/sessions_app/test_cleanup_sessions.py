@@ -108,3 +108,15 @@ def test_log_lines_do_not_mix_with_the_answer():
     assert ran.returncode == 1, ran.stderr
     assert [json.loads(line) for line in ran.stdout.splitlines()][1] == {"closed": 0, "failed": 1, "active": 1}
     assert "eventlog.append_failed" in ran.stderr or "session.close_failed" in ran.stderr
+
+
+def test_a_write_counts_though_nobody_could_note_it(settings):
+    """SES-54: a state is written without the lock of its session's row, whose holder keeps the note of it away."""
+    settings.SESSION_TIMEOUT_SECONDS = 100
+    session = make_session("u1")
+    make_snapshot("u1", {"n": 0}, session_id=session.session_id)
+    idle(session, 101)
+    assert cleanup() == (0, ["closed=0 failed=0 active=1"])
+
+    State.objects.update(updated_at=clock.now() - dt.timedelta(seconds=100))
+    assert cleanup()[1][0] == f"closed {session.session_id} u1 idle=100"
