@@ -21,13 +21,14 @@ from devices.serializers import (
 from sessions_app import ids
 from sessions_app.access import limits
 from sessions_app.errors import FieldInvalid
+from sessions_app.http import problems
 from sessions_app.http.negotiation import StaffOrBearer
 from sessions_app.http.openapi import contract
 from sessions_app.http.rest import Endpoint
 from sessions_app.kinds import FieldError, FieldErrors
 from sessions_app.state.state_requests import idempotency_key
 
-PRIVATE = {"Cache-Control": "private, no-cache"}
+PRIVATE = {"Cache-Control": problems.CACHING}
 NEVER_KEPT = {"Cache-Control": "no-store"}
 HANDOFF_RATE = limits.Rate("handoff", "RATE_HANDOFF")
 

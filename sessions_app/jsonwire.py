@@ -20,7 +20,7 @@ def loads(data: bytes | str, *, unstorable: bool = False) -> Any:
 
     `unstorable` lets values pass that nothing can keep, strings without UTF-8 and numbers beyond a double (they become
     infinite), for callers that refuse them by a rule of their own (STA-17). Raises MalformedJson on these, duplicate
-    names, NaN, Infinity, bad UTF-8, a byte order mark or trailing data, and TooDeep on nesting the parser cannot follow.
+    names, NaN, Infinity, bad UTF-8, a byte order mark or trailing data, TooDeep on nesting the parser cannot follow.
     """
     text = data if isinstance(data, str) else _decoded(data)
     try:

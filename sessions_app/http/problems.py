@@ -7,6 +7,7 @@ from sessions_app import context
 from sessions_app.kinds import DomainError, FieldErrors, Unauthenticated
 
 MEDIA_TYPE = "application/problem+json"
+CACHING = "private, no-cache"  # STA-13; of its own accord a cache would keep a 404 or a 410
 _AS_HEADERS = {"allow": "Allow", "accept_patch": "Accept-Patch"}
 
 
@@ -28,7 +29,7 @@ def document(error: DomainError) -> dict[str, Any]:
 
 def headers(error: DomainError) -> dict[str, str]:
     """The headers that go with it."""
-    found = {}
+    found = {"Cache-Control": CACHING}
     if error.retry_after is not None:
         found["Retry-After"] = str(error.retry_after)
     if isinstance(error, Unauthenticated):

@@ -3,12 +3,13 @@
 The canonical text of a state goes into the answer as it is stored; it is never parsed and printed again.
 """
 
-from typing import Any, Final
+from typing import Any
 
 import orjson
 from orjson import Fragment
 
 from sessions_app import clock
+from sessions_app.http import problems
 from sessions_app.state import canonical, preconditions
 from sessions_app.state.history import Difference, Page
 from sessions_app.state.idempotency import Answer
@@ -16,8 +17,6 @@ from sessions_app.state.operations import Outcome
 from sessions_app.state.preconditions import Tags
 from sessions_app.state.versions import Snapshot, Version, oldest_kept
 from sessions_app.state.writes import Replace, Resolve
-
-CACHING: Final = "private, no-cache"
 
 
 def of(outcome: Outcome) -> Answer:
@@ -38,7 +37,7 @@ def of(outcome: Outcome) -> Answer:
 
 def headers(answer: Answer, *, replayed: bool = False) -> dict[str, str]:
     """What goes with it (STA-13, STA-22, STA-56)."""
-    found = {"ETag": answer.etag, "Cache-Control": CACHING}
+    found = {"ETag": answer.etag, "Cache-Control": problems.CACHING}
     if answer.location:
         found["Location"] = answer.location
     if replayed:

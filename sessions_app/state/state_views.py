@@ -8,6 +8,7 @@ from rest_framework.request import Request
 
 from sessions_app import jsonwire, snapshots
 from sessions_app.access import limits
+from sessions_app.http import problems
 from sessions_app.http.negotiation import lower_headers
 from sessions_app.http.openapi import contract
 from sessions_app.http.rest import Endpoint
@@ -71,7 +72,7 @@ class StateEndpoint(Endpoint):
     def shown(self, members: dict[str, Any]) -> HttpResponse:
         """Members that are read, not written."""
         body = jsonwire.dumps(members)
-        return HttpResponse(body, headers={"Cache-Control": answers.CACHING}, content_type="application/json")
+        return HttpResponse(body, headers={"Cache-Control": problems.CACHING}, content_type="application/json")
 
     def written(self, operation: Operation) -> HttpResponse:
         """The answer to a write, once it is committed."""

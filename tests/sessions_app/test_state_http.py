@@ -685,3 +685,19 @@ def test_a_bad_id_in_the_path_is_400(api):
 def test_snapshot_factory_matches_the_endpoint(db):
     """Other tests build on it."""
     assert make_snapshot("u1", {"a": 1}).canonical == b'{"a":1}'
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        (f"/session/{SID}", 404),
+        ("/session/None", 400),
+        (f"/session/{SID}/versions", 404),
+        (f"/session/{SID}/devices", 404),
+        (f"/session/{SID}/handoff/{'0' * 64}", 404),
+    ],
+)
+def test_a_refusal_is_as_private_as_an_answer(api, path, status):
+    """STA-13: caches would keep a 404 or a 410 of their own accord, past the write that ends it (STA-29)."""
+    answer = api.get(path)
+    assert (answer.status_code, answer["Cache-Control"]) == (status, "private, no-cache")
