@@ -1,6 +1,5 @@
 """The boundaries of a session (SES-9 to SES-36): start, end, implicit opening, timeout. Check, write, append, tell."""
 
-import datetime as dt
 import uuid
 from typing import TYPE_CHECKING, Any
 
@@ -119,12 +118,6 @@ def visible(session_id: str, *, by: "Caller") -> Session:
     if session is None or not by.may_act_for(session.user_id):
         raise SessionNotFound
     return session
-
-
-def idle_since(at: dt.datetime) -> list[str]:
-    """Ids of active sessions without activity since `at`, the longest idle first."""
-    idle = Session.objects.active().filter(last_activity_at__lte=at).order_by("last_activity_at")
-    return list(idle.values_list("session_id", flat=True))
 
 
 def _seal(session: Session) -> None:

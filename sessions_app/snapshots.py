@@ -6,7 +6,7 @@ from functools import partial
 
 import structlog
 from django.conf import settings
-from django.db import Error, IntegrityError, transaction
+from django.db import Error, transaction
 
 from sessions_app import broadcast, clock
 from sessions_app.access.auth import Caller
@@ -59,10 +59,7 @@ def commit_optimistically(operations: Sequence[Operation]) -> list[Outcome | Non
     batch = Batch.remembered(places)
     outcomes = {name: batch.attempt([operations[place] for place in places[name]]) for name in places}
     results: list[Outcome | None] = [None] * len(operations)
-    try:
-        written = batch.save_unlocked()
-    except IntegrityError:  # an op_id comes a second time: who looks under the lock finds the first
-        return results
+    written = batch.save_unlocked()
     for name, made in outcomes.items():
         if name in written:
             for place, outcome in zip(places[name], made or (), strict=True):

@@ -103,10 +103,7 @@ class Batch:
         self._memory.save()
 
     def save_unlocked(self) -> set[str]:
-        """Write and commit the versions that follow what is current; returns their sessions and keeps no others.
-
-        Raises IntegrityError, with nothing written, if a version was made before under its op_id.
-        """
+        """Write and commit the versions that follow what is current; returns their sessions and keeps no others."""
         changed = self._changed()
         written = statestore.follow(changed, self.now) if changed else set()
         self.held = {session_id: held for session_id, held in self.held.items() if session_id in written}

@@ -57,12 +57,14 @@ WRITE = f"""{_MADE}, logged AS ({_LOGGED}
     FROM made
     WHERE s.session_id = made.session_id AND made.data IS NOT NULL"""
 
-# Without them: a session's versions are written if its state still is the one they follow, lives, and is not sealed by
-# an end. Rows are locked in the one order, and found again by place.
-FOLLOW = f"""{_MADE}, current AS (
+# Without them: a session's versions are written if its state still is the one they follow, lives, is not sealed by an
+# end, and none of their op_ids came before. Rows are locked in the one order, and found again by place.
+FOLLOW = f"""{_MADE}, repeated AS (
+    SELECT made.session_id FROM made JOIN sessions_app_stateversion USING (session_id, device_id, op_id)
+), current AS (
     SELECT s.ctid AS place, s.session_id FROM sessions_app_state s JOIN made USING (session_id)
     WHERE made.data IS NOT NULL AND s.epoch = made.epoch::uuid AND s.version = made.follows
-      AND s.expires_at > %s AND NOT s.is_sealed
+      AND s.expires_at > %s AND NOT s.is_sealed AND s.session_id NOT IN (SELECT session_id FROM repeated)
     ORDER BY s.session_id FOR NO KEY UPDATE OF s
 ), changed AS ({_STATE}
     FROM made JOIN current USING (session_id)

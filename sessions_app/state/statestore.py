@@ -55,7 +55,7 @@ def write(changed: Sequence[Held], now: Moment) -> None:
 
 
 def follow(changed: Sequence[Held], now: Moment) -> set[str]:
-    """The same for stored states without a lock; only for those still at the version that was followed.
+    """The same for stored states without a lock; only for those still at the version that was followed, without repeats.
 
     Returns their sessions. A statement of its own transaction: what it returns is committed. `changed` is in the order
     in which rows are locked.

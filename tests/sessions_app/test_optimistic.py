@@ -112,12 +112,12 @@ def test_a_write_after_the_end_is_refused_though_the_process_knows_nothing_of_it
 
 
 def test_an_op_id_that_comes_again_writes_nothing_and_gets_its_first_version():
-    """DEV-44, L2: whoever looks under the lock finds it; the batch around it is not lost."""
+    """DEV-44, L2: whoever looks under the lock finds it; the batch around it goes on without one."""
     session_id, other = make_snapshot("u1").session_id, make_snapshot("u1").session_id
     first = wish(session_id, KeyWrite("k", 1), device_id="d1", op_id="o1")
     assert made(first) == [2]
 
-    assert made(first, wish(other, MergePatch({"n": 1}))) == [None, None]
+    assert made(first, wish(other, MergePatch({"n": 1}))) == [None, 2]
     outcome = committer.commit(first)
     assert (outcome.duplicate, outcome.version and outcome.version.version) == (True, 2)
     assert StateVersion.objects.filter(session_id=session_id).count() == 2
