@@ -55,10 +55,10 @@ def write(changed: Sequence[Held], now: Moment) -> None:
 
 
 def follow(changed: Sequence[Held], now: Moment) -> set[str]:
-    """The same for stored states without a lock; only for those still at the version that was followed, without repeats.
+    """The same for stored states without a lock, where they are still at the version that was followed.
 
-    Returns their sessions. A statement of its own transaction: what it returns is committed. `changed` is in the order
-    in which rows are locked.
+    Returns their sessions; one with a repeated op_id is not among them. A statement of its own transaction: what it
+    returns is committed. `changed` is in the order in which rows are locked.
     """
     parameters = [*_made(changed), now.at, *_times(now), now.at]
     return {session_id for (session_id,) in prepared.rows(statements.FOLLOW, parameters)}
