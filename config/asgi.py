@@ -34,9 +34,12 @@ HELD_ROUTES = (
 application = ProtocolTypeRouter(
     {
         "http": http.outermost(
-            http.routed(
-                RAW_ROUTES,
-                http.bounded(state_routes.ahead_of(held.ahead(HELD_ROUTES, django_application))),
+            http.for_served_hosts(
+                http.routed(
+                    RAW_ROUTES,
+                    http.bounded(state_routes.ahead_of(held.ahead(HELD_ROUTES, django_application))),
+                ),
+                otherwise=http.bounded(django_application),
             )
         ),
         "lifespan": lifespan.application,

@@ -8,7 +8,7 @@ import structlog
 
 from sessions_app import context, jsonwire
 from sessions_app.errors import Internal
-from sessions_app.http import problems
+from sessions_app.http import hosts, problems
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -90,6 +90,16 @@ def routed(raw: Mapping[tuple[str, str], App], otherwise: App) -> App:
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         await raw.get((scope["method"], scope["path"]), otherwise)(scope, receive, send)
+
+    return wrapped
+
+
+def for_served_hosts(app: App, otherwise: App) -> App:
+    """Hand what names another host to Django, which refuses it; routes ahead of Django do not look."""
+
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
+        await (app if all(map(hosts.is_served, named)) else otherwise)(scope, receive, send)
 
     return wrapped
 

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from sessions_app import jsonwire
 from sessions_app.errors import UnknownPath
-from sessions_app.http import problems
+from sessions_app.http import hosts, problems
 from sessions_app.kinds import DomainError
 from sessions_app.sockets.socket_errors import OriginRefused
 
@@ -61,8 +61,10 @@ async def unknown_path(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _own(scope: Scope) -> tuple[str, str, int] | None:
-    """Scheme, host and port the client used."""
+    """Scheme, host and port the client used; None if that host is not served here."""
     host = headers_of(scope).get("host", "")
+    if not hosts.is_served(host):
+        return None
     return _parts(f"{_SECURE.get(scope.get('scheme', 'ws'), 'http')}://{host}")
 
 

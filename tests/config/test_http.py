@@ -12,6 +12,13 @@ SNAPSHOT = "/session/snapshot"
 JSON = {"Content-Type": "application/json"}
 
 
+@pytest.fixture
+def web():
+    """A web process."""
+    with WebProcess() as web:
+        yield web
+
+
 @pytest.fixture(scope="module")
 def bearer():
     return {"Authorization": f"Bearer {make_token('u1')}"}
@@ -46,6 +53,16 @@ def test_a_server_answers_in_form_whatever_comes(bearer):
         assert "server" not in answer.headers
     assert '"route": "/session/snapshot"' in said
     assert bearer["Authorization"] not in said
+
+
+def test_hosts_that_are_not_served_are_refused_everywhere(web):
+    """ALLOWED_HOSTS: also by routes ahead of Django, or any page could lead its own name here."""
+    routes = {"GET": ["/session/sess_0123456789abcdef", "/sessions"]}
+    routes["POST"] = ["/session/snapshot", "/session_manager/sessions.end", "/camera_feed_worker/captures"]
+    asked = [(method, web.url + path) for method, paths in routes.items() for path in paths]
+    answers = [httpx.request(method, url, headers={"Host": "evil.example"}) for method, url in asked]
+
+    assert {(answer.status_code, answer.json()["code"]) for answer in answers} == {(400, "MALFORMED_JSON")}
 
 
 def test_a_limit_is_told_on_every_answer_and_kept(api, settings):

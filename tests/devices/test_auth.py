@@ -2,6 +2,7 @@
 
 import uuid
 
+import httpx
 import jwt
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -240,6 +241,15 @@ def test_handshake_refused(visitor, user, options, status):
 def test_handshake_from_the_served_host(web, visitor):
     """DEV-3: the request's own scheme and host."""
     assert visitor(origin=web.url).call(HEARTBEAT)["type"] == 2
+
+
+def test_handshake_under_a_name_that_is_not_served(web):
+    """DEV-3: a page elsewhere whose own name was made to lead here is not of the served host."""
+    upgrade = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+    names = {"Host": "evil.example", "Origin": "http://evil.example"}
+    answer = httpx.get(f"{web.url}/ws", headers={**upgrade, **names, "Sec-WebSocket-Key": "A" * 22 + "=="})
+
+    assert (answer.status_code, answer.json()["code"]) == (403, "ORIGIN_REFUSED")
 
 
 def test_unknown_path(web, visitor):
