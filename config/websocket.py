@@ -109,6 +109,8 @@ class SocketProtocol(WebSocketsSansIOProtocol):
         await super().send(message)
         if kind == "websocket.accept":
             self._forget_the_handshake()
+        elif kind == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True  # refused; the parent would log a handshake that nobody answered
         elif kind == "websocket.close" and self.close_timer is not None:
             self.close_timer.cancel()
             self.close_timer = self.loop.call_later(CLOSING_S, self.transport.abort)

@@ -42,15 +42,22 @@ async def until_it_ends(scope, receive, send):
         pass
 
 
+async def refusing(scope, receive, send):
+    """An application that lets nobody in."""
+    await receive()
+    await send({"type": "websocket.http.response.start", "status": 403, "headers": []})
+    await send({"type": "websocket.http.response.body", "body": b"no"})
+
+
 @pytest.fixture
 def talk(monkeypatch):
-    """Runs a story with an accepted socket: the wheel, and the client's two ends."""
+    """Runs a story with a socket whose handshake is over: the wheel, and the client's two ends."""
 
-    def run(story):
+    def run(story, application=until_it_ends):
         async def play():
             hand = ByHand()
             monkeypatch.setattr(wheel, "here", lambda: hand)
-            config = Config(until_it_ends, ws_ping_interval=30, ws_ping_timeout=None, log_config=None)
+            config = Config(application, ws_ping_interval=30, ws_ping_timeout=None, log_config=None)
             config.load()
             loop = asyncio.get_running_loop()
             server = await loop.create_server(lambda: SocketProtocol(config, ServerState(), {}), "127.0.0.1", 0)
@@ -122,3 +129,13 @@ def test_inbox():
         assert [await reading, await inbox.get(), await inbox.get(), inbox.empty()] == ["a", "b", "c", True]
 
     asyncio.run(story())
+
+
+def test_a_refused_handshake_is_no_error(talk, caplog):
+    """OPS-51: who is refused is told so, and nobody else."""
+
+    async def story(hand, reader, writer):
+        assert await reader.read() == b"no"
+
+    talk(story, refusing)
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
