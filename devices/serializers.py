@@ -38,7 +38,7 @@ class OfferHandoffIn(WireSerializer):
 class BroadcastIn(WireSerializer):
     """Body of `POST /admin/broadcast`."""
 
-    message = Text(least=1, most=4096)
+    message = Text(least=1, most=4096, blank_is_missing=True)
     type = BroadcastType(required=False)
     data = JsonObject(required=False)  # type: ignore[assignment]  # a wire name
     audience = OneOf(*AUDIENCES, required=False)

@@ -188,7 +188,7 @@ def test_announce_to_admins(admin, watcher, device):
     ("body", "status", "code"),
     [
         ({}, 400, "FIELD_MISSING"),
-        ({"message": ""}, 400, "FIELD_INVALID"),
+        ({"message": " "}, 400, "FIELD_MISSING"),
         ({"message": "x" * 4097}, 400, "FIELD_INVALID"),
         ({"message": "x", "type": "Note"}, 400, "FIELD_INVALID"),
         ({"message": "x", "type": "session_ended"}, 400, "FIELD_INVALID"),
