@@ -1,5 +1,6 @@
 """AUTH: who connects, as which device, to which session (DEV-15 to DEV-19, DEV-70). Check, write, tell."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,18 +10,13 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.db import IntegrityError
 from django.http import HttpRequest
 
-from devices import presence
 from devices.errors import DeviceMismatch
-from devices.leases import Holder
-from devices.models import Device
-from sessions_app import clock, ids, sessions
+from sessions_app import ids, sessions
 from sessions_app.access import auth
 from sessions_app.access.auth import ANONYMOUS, Caller
-from sessions_app.errors import RoleForbidden, SessionAlreadyClosed, SessionIdInvalid, SessionNotFound
-from sessions_app.fanout import resume
-from sessions_app.fanout.resume import Standing
+from sessions_app.errors import RoleForbidden, SessionIdInvalid, SessionNotFound
 from sessions_app.kinds import Unauthenticated
-from sessions_app.models import ACTIVITY_NOTED_EVERY, Session
+from sessions_app.models import Session
 from sessions_app.protocol import Message
 from sessions_app.sockets.socket_errors import BadFrame
 
@@ -33,31 +29,26 @@ class Admission:
 
     caller: Caller
     user_id: str
-    session_id: str = ""
+    session_id: str = ""  # empty if none is named
     device_id: str = ""
     says: dict[str, Any] | None = None  # the device's texts
-
-    @property
-    def is_admin(self) -> bool:
-        """Whether this is the admin channel."""
-        return not self.session_id
+    is_admin: bool = False
 
 
 def admit(message: Message, *, staff_cookie: str | None = None) -> Admission:
-    """Verify the token, then settle user, device and session; a session that has to be opened is.
+    """Verify the token, then settle user and device; the session is the one named, which may not exist.
 
-    `staff_cookie` is the session cookie of a handshake whose Origin was accepted. Raises Unauthenticated, BadFrame,
-    SessionIdInvalid, RoleForbidden, DeviceMismatch, SessionNotFound, SessionAlreadyClosed, RecorderUnavailable.
+    Touches no database for a token while revocations are fresh. `staff_cookie` is the session cookie of a handshake
+    whose Origin was accepted. Raises Unauthenticated, BadFrame, SessionIdInvalid, RoleForbidden, DeviceMismatch.
     """
     if message.payload.get("channel") == "admin":
         caller = _admin(message, staff_cookie)
-        return Admission(caller, caller.user_id)
+        return Admission(caller, caller.user_id, is_admin=True)
     caller = _caller(message)
     user_id = _user(message, caller)
     device_id = _device(message, caller)
     says = {name: message.text(name, most=most) for name, most in DEVICE_TEXTS.items()}
-    session = _session(message, caller, user_id, device_id)
-    return Admission(caller, user_id, session.session_id, device_id, says)
+    return Admission(caller, user_id, _session(message, caller), device_id, says)
 
 
 def readmit(message: Message, before: Admission) -> Admission:
@@ -78,35 +69,28 @@ def readmit(message: Message, before: Admission) -> Admission:
         raise DeviceMismatch
     if message.session_id not in (None, before.session_id):
         raise RoleForbidden("The connection belongs to another session.")
-    return Admission(caller, user_id, before.session_id, before.device_id)
+    return Admission(caller, user_id, before.session_id, before.device_id, is_admin=before.is_admin)
 
 
-def attach(
-    admission: Admission, holder: Holder, says: dict[str, Any], *, wanted: Any, replaced_here: str | None
-) -> Standing:
-    """Make the device known and present, and read where the state stands.
+def owners(session_ids: Sequence[str]) -> list[str | None]:
+    """The user of each session; None for one that does not exist."""
+    found = dict(Session.objects.filter(pk__in=set(session_ids)).values_list("pk", "user_id"))
+    return [found.get(session_id) for session_id in session_ids]
 
-    The session's frames must be arriving already; `wanted` is AUTH's `resume`.
-    Raises SessionAlreadyClosed, TooManyConnections.
+
+def settle(admission: Admission) -> str:
+    """The session to join where none is named or the named one does not exist, opened if need be (DEV-18, DEV-19).
+
+    Raises SessionNotFound, RecorderUnavailable.
     """
-    at = clock.now()
-    session = Session.objects.only("status", "last_activity_at").get(pk=holder.session_id)
-    if not session.is_active:
-        raise SessionAlreadyClosed
-    if at - session.last_activity_at >= ACTIVITY_NOTED_EVERY:
-        session.touch(at)
-    epoch, seq = _resume_point(wanted)
-    standing = resume.since(holder.session_id, epoch=epoch, seq=seq, most=settings.RESUME_MAX_GAP)
-    Device.objects.connected(holder.session_id, holder.device_id, says=admission.says or {}, at=at)
-    presence.join(holder, says, replaced_here=replaced_here)  # last: whoever is told of it is really in
-    return standing
-
-
-def _resume_point(wanted: Any) -> tuple[str | None, int]:
-    """Epoch and seq of a well-formed `resume`; what is malformed names a state that never was (DEV-48)."""
-    if isinstance(wanted, dict) and isinstance(wanted.get("epoch"), str) and type(wanted.get("seq")) is int:
-        return wanted["epoch"], wanted["seq"]
-    return None, 0
+    named = admission.session_id
+    if not named:
+        latest = Session.objects.active().filter(user_id=admission.user_id).order_by("-start_time").first()
+        return (latest or _open(admission)).session_id
+    session = _open(admission) if ids.is_canonical_uuid(named) else None
+    if session is None or session.user_id != admission.user_id:
+        raise SessionNotFound
+    return session.session_id
 
 
 def _caller(message: Message) -> Caller:
@@ -168,31 +152,23 @@ def _device(message: Message, caller: Caller) -> str:
     return str(named or caller.device_id)
 
 
-def _session(message: Message, caller: Caller, user_id: str, device_id: str) -> Session:
-    """The session to join, first that applies of DEV-18; an unknown UUID and no session at all open one (DEV-19)."""
+def _session(message: Message, caller: Caller) -> str:
+    """The session that envelope or token names, empty for none (DEV-18)."""
     named = message.session_id if message.session_id is not None else caller.session_id
     if named is None:
-        latest = Session.objects.active().filter(user_id=user_id).order_by("-start_time").first()
-        return latest or _open(caller, user_id, device_id, None)
+        return ""
     if not ids.is_session_id(named):
         raise SessionIdInvalid
-    session = Session.objects.filter(pk=named).first()
-    if session is None and ids.is_canonical_uuid(named):
-        session = _open(caller, user_id, device_id, named)
-    if session is None or session.user_id != user_id:
-        raise SessionNotFound
-    if not session.is_active:
-        raise SessionAlreadyClosed
-    return session
+    return str(named)
 
 
-def _open(caller: Caller, user_id: str, device_id: str, session_id: str | None) -> Session:
+def _open(admission: Admission) -> Session:
     try:
         return sessions.open_implicitly(
-            user_id=user_id, by=caller, via="ws", session_id=session_id, device_id=device_id,
-            performer_id=user_id if caller.is_anonymous else None,
+            user_id=admission.user_id, by=admission.caller, via="ws", session_id=admission.session_id or None,
+            device_id=admission.device_id, performer_id=admission.user_id if admission.caller.is_anonymous else None,
         )  # fmt: skip
     except IntegrityError:
-        if session_id is None:
+        if not admission.session_id:
             raise
-        return Session.objects.get(pk=session_id)  # another connection has just opened it
+        return Session.objects.get(pk=admission.session_id)  # another connection has just opened it

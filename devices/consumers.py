@@ -17,7 +17,7 @@ from devices.errors import TooManyUnauthenticated
 from devices.limits import Allowance, Deadlines
 from devices.reception import Reception, here
 from sessions_app import drain
-from sessions_app.access import addresses
+from sessions_app.access import addresses, revocations
 from sessions_app.errors import Draining, Internal, RoleForbidden
 from sessions_app.fanout import frames
 from sessions_app.kinds import DomainError, RateLimited
@@ -141,10 +141,9 @@ class Socket:
         one = self._one
         try:
             if one.caller is None:
-                admitted = await cross(admission.admit, message, staff_cookie=self._staff_cookie)
-                await entry.enter(one, self._here, admitted, message)
+                await entry.enter(one, self._here, await self._admit(message), message)
             else:
-                before = Admission(one.caller, one.user_id, one.session_id, one.device_id)
+                before = Admission(one.caller, one.user_id, one.session_id, one.device_id, is_admin=one.is_admin)
                 entry.renew(one, await cross(admission.readmit, message, before), message)
         except DomainError as error:
             one.answer(frames.auth_failure(error), message.correlation_id)
@@ -154,6 +153,12 @@ class Socket:
         notices.close_if_revoked(one)  # what was told while AUTH was under way met a socket of nobody
         now = asyncio.get_running_loop().time()
         self._here.wheel.watch(self._deadlines, self._deadlines.authenticated(now))
+
+    async def _admit(self, message: Message) -> Admission:
+        """Who this is; in a thread only where the database may be asked."""
+        if revocations.is_fresh() and message.payload.get("token"):
+            return admission.admit(message, staff_cookie=self._staff_cookie)
+        return await cross(admission.admit, message, staff_cookie=self._staff_cookie)
 
     def _refuse(self, error: DomainError, correlation_id: str | None) -> None:
         """Answer with ERROR, or close on a client that does not learn."""

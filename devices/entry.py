@@ -7,9 +7,11 @@ from django.conf import settings
 
 from devices import admission, presence
 from devices.admission import Admission
+from devices.attachment import Entrant
 from devices.leases import Holder
 from devices.reception import Reception
 from sessions_app import broadcast, clock
+from sessions_app.errors import SessionNotFound
 from sessions_app.fanout import frames, hub, resume
 from sessions_app.fanout.resume import Position, Standing
 from sessions_app.kinds import DomainError
@@ -28,15 +30,26 @@ log = structlog.get_logger(__name__)
 async def enter(one: Connection, here: Reception, admitted: Admission, message: Message) -> None:
     """Take part: hear the session's frames, read its state, answer, bring the client up to date, go on from there.
 
-    Raises what `admission.attach` raises; nothing is left behind then.
+    Raises what refuses the session (DEV-19) and TooManyConnections; nothing is left behind then.
     """
-    one.become(admitted.session_id, admitted.user_id, admitted.device_id)
     if admitted.is_admin:
+        one.become("", admitted.user_id, "")
         here.authenticated(one, admitted.caller)
         one.answer(_success(one, admitted, resume.NOWHERE), message.correlation_id)
     else:
+        one.become(await _session(here, admitted), admitted.user_id, admitted.device_id)
         await _enter_session(one, here, admitted, message)
     broadcast.to_admin(frames.admin_update("connection_opened", "A connection has opened.", _about(one)))
+
+
+async def _session(here: Reception, admitted: Admission) -> str:
+    """The session to join; whether it is open is asked once its frames arrive. Raises SessionNotFound."""
+    owner = await here.owners.ask(admitted.session_id) if admitted.session_id else None
+    if owner is None:
+        return await cross(admission.settle, admitted)
+    if owner != admitted.user_id:
+        raise SessionNotFound
+    return admitted.session_id
 
 
 async def _enter_session(one: Connection, here: Reception, admitted: Admission, message: Message) -> None:
@@ -46,9 +59,8 @@ async def _enter_session(one: Connection, here: Reception, admitted: Admission, 
     wanted = message.payload.get("resume")
     try:
         await here.hub.bus.subscribed(hub.channel(hub.session(feed.session_id)))
-        standing = await cross(
-            admission.attach, admitted, Holder.of(one), says, wanted=wanted, replaced_here=here.elsewhere(one)
-        )
+        entrant = Entrant(Holder.of(one), admitted.says or {}, says, wanted, here.elsewhere(one))
+        standing = await here.attaching.ask(entrant)
     except DomainError:
         here.leave(one)
         raise

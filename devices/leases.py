@@ -10,7 +10,7 @@ Every change compares the holder's connection_id first, so a late farewell of an
 
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -21,24 +21,32 @@ from sessions_app.sockets.connection import Connection
 LEASES: Final = "baton:leases"
 GENERATION: Final = "baton:generation"
 
+# Once: now, end, most per user. For each: session key, user key, device, connection, description, member of LEASES.
 _TAKE = """
-local now, till, device, connection = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3], ARGV[4]
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
-local held = redis.call('HGET', KEYS[1], device)
-local before = held and string.match(held, '^%S+') or ''
-if before ~= '' then redis.call('ZREM', KEYS[3], before) end
-if redis.call('ZCARD', KEYS[3]) >= tonumber(ARGV[6]) then
-  if before ~= '' then redis.call('ZADD', KEYS[3], till, before) end
-  return {'full', ''}
+local now, till, most = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local function take(presence, connections, device, connection, says, member)
+  redis.call('ZREMRANGEBYSCORE', connections, '-inf', now)
+  local held = redis.call('HGET', presence, device)
+  local before = held and string.match(held, '^%S+') or ''
+  if before ~= '' then redis.call('ZREM', connections, before) end
+  if redis.call('ZCARD', connections) >= most then
+    if before ~= '' then redis.call('ZADD', connections, till, before) end
+    return {'full', ''}
+  end
+  local ends = tonumber(redis.call('ZSCORE', KEYS[1], member) or '0')
+  redis.call('HSET', presence, device, connection .. ' ' .. now .. ' timeout ' .. says)
+  redis.call('ZADD', KEYS[1], till, member)
+  redis.call('ZADD', connections, till, connection)
+  if before == '' then return {'new', ''} end
+  if ends <= now then return {'expired', string.match(held, '^%S+ %S+ (%S+)')} end
+  return {'taken', before}
 end
-local member = ARGV[7]
-local ends = tonumber(redis.call('ZSCORE', KEYS[2], member) or '0')
-redis.call('HSET', KEYS[1], device, connection .. ' ' .. now .. ' timeout ' .. ARGV[5])
-redis.call('ZADD', KEYS[2], till, member)
-redis.call('ZADD', KEYS[3], till, connection)
-if before == '' then return {'new', ''} end
-if ends <= now then return {'expired', string.match(held, '^%S+ %S+ (%S+)')} end
-return {'taken', before}
+local taken = {}
+for i = 4, #ARGV, 4 do
+  local n = (i - 4) / 2
+  taken[#taken + 1] = take(KEYS[n + 2], KEYS[n + 3], unpack(ARGV, i, i + 3))
+end
+return taken
 """
 
 # For each lease: session key, user key, device, connection, last seen, end, description, member of LEASES.
@@ -142,11 +150,16 @@ class Renewed(NamedTuple):
     made: list[str]
 
 
-def take(holder: Holder, says: dict[str, Any], *, at: float, until: float, most: int) -> Taken:
-    """Make `holder` the one live connection of its device. Raises RedisUnavailable."""
-    arguments = [_ms(at), _ms(until), holder.device_id, holder.connection_id, orjson.dumps(says), most, _member(holder)]
-    outcome, before = redisdoor.run(_TAKE, [*_keys(holder)], arguments)
-    return Taken(outcome.decode(), before.decode())
+def take(asked: Sequence[tuple[Holder, dict[str, Any]]], *, at: float, until: float, most: int) -> list[Taken]:
+    """Make each holder the one live connection of its device, one after the other. Raises RedisUnavailable."""
+    keys: list[str] = [LEASES]
+    arguments: list[str | int | bytes] = [_ms(at), _ms(until), most]
+    for holder, says in asked:
+        presence, _, connections = _keys(holder)
+        keys += [presence, connections]
+        arguments += [holder.device_id, holder.connection_id, orjson.dumps(says), _member(holder)]
+    taken = redisdoor.run(_TAKE, keys, arguments) if asked else ()
+    return [Taken(outcome.decode(), before.decode()) for outcome, before in taken]
 
 
 def renew(held: Iterable[tuple[Holder, dict[str, Any], float]], *, ttl_s: float) -> Renewed:

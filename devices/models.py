@@ -1,7 +1,7 @@
 """The rows of devices: what a session knows of each (DEV-53), and the tokens that hand a state over (DEV-56)."""
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import models
@@ -10,15 +10,19 @@ from sessions_app.ids import ACTOR_ID_LENGTH
 from sessions_app.models import CHECKSUM_LENGTH, Session
 
 KNOWN_FOR = dt.timedelta(days=7)  # DEV-53
+TEXTS = ("device_type", "device_name", "os_version", "app_version")  # what a device may say of itself
 
 
 class DeviceQuerySet(models.QuerySet["Device"]):
     """The words in which devices are asked for."""
 
-    def connected(self, session_id: str, device_id: str, *, says: dict[str, Any], at: dt.datetime) -> None:
-        """Note that a device has connected, and what it says of itself."""
-        row = Device(session_id=session_id, device_id=device_id, connected_at=at, last_seen=at, **says)
-        self._upsert([row], ["connected_at", "last_seen", *says])
+    def connected(self, says: Mapping[tuple[str, str], dict[str, Any]], *, at: dt.datetime) -> None:
+        """Note that devices have connected, by session and device, and what each says of itself: all of TEXTS."""
+        rows = [
+            Device(session_id=session_id, device_id=device_id, connected_at=at, last_seen=at, **texts)
+            for (session_id, device_id), texts in says.items()
+        ]
+        self._upsert(rows, ["connected_at", "last_seen", *TEXTS])
 
     def seen(self, session_id: str, device_ids: Iterable[str], *, at: dt.datetime) -> None:
         """Note a sign of devices that did not connect."""
@@ -63,7 +67,7 @@ class Device(models.Model):
 
     def described(self) -> dict[str, Any]:
         """What the device said of itself."""
-        return {name: getattr(self, name) for name in ("device_type", "device_name", "os_version", "app_version")}
+        return {name: getattr(self, name) for name in TEXTS}
 
 
 class HandoffToken(models.Model):

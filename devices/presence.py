@@ -5,15 +5,15 @@ With Redis away each process tells what it sees of its own sockets, and settles 
 
 import datetime as dt
 from collections import deque
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
 import structlog
 from django.conf import settings
 
 from devices import leases
 from devices.errors import TooManyConnections
-from devices.leases import Holder, Lease
+from devices.leases import Holder, Lease, Taken
 from devices.models import Device
 from sessions_app import broadcast, clock
 from sessions_app.errors import RedisUnavailable
@@ -35,20 +35,32 @@ log = structlog.get_logger(__name__)
 _owed: deque[tuple[Holder, str | None]] = deque()  # leases to give back when Redis returns, and what to tell then
 
 
-def join(holder: Holder, says: dict[str, Any], *, replaced_here: str | None) -> None:
-    """Take the device's lease, and tell the others what that changes. Raises TooManyConnections.
+class Entering(NamedTuple):
+    """A connection that is to hold its device's lease."""
 
-    `replaced_here` is the device's older connection in this process, which is all there is to know without Redis.
-    """
+    holder: Holder
+    says: dict[str, Any]
+    replaced_here: str | None  # the device's older connection in this process: all there is to know without Redis
+
+
+def join(entering: Sequence[Entering]) -> list[TooManyConnections | None]:
+    """Take the devices' leases in this order, and tell the others what that changes; for each, what refuses it."""
     at = clock.now().timestamp()
+    asked = [(each.holder, each.says) for each in entering]
+    most = settings.WS_MAX_CONNECTIONS_PER_USER
     try:
-        taken = leases.take(
-            holder, says, at=at, until=at + settings.PRESENCE_TTL_S, most=settings.WS_MAX_CONNECTIONS_PER_USER
-        )
+        taken = leases.take(asked, at=at, until=at + settings.PRESENCE_TTL_S, most=most)
     except RedisUnavailable:
-        taken = leases.Taken("taken" if replaced_here else "new", replaced_here or "")
+        replaced = [each.replaced_here for each in entering]
+        taken = [Taken("taken", before) if before else Taken("new", "") for before in replaced]
+    for each, lease in zip(entering, taken, strict=True):
+        _tell_taken(each.holder, each.says, lease)
+    return [TooManyConnections() if lease.outcome == "full" else None for lease in taken]
+
+
+def _tell_taken(holder: Holder, says: dict[str, Any], taken: Taken) -> None:
     if taken.outcome == "full":
-        raise TooManyConnections
+        return
     if taken.outcome == "taken":
         broadcast.notify_session(
             holder.session_id, Notice(FENCED, {"session_id": holder.session_id, "connection_id": taken.before})

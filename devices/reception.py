@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import structlog
 
-from devices import notices, presence
+from devices import admission, attachment, notices, presence
 from devices.leases import Lease
 from devices.upkeep import Upkeep
 from sessions_app import broadcast
@@ -24,6 +24,7 @@ from sessions_app.protocol import Notice
 from sessions_app.sockets import connection, wheel
 from sessions_app.sockets.connection import Connection
 from sessions_app.sockets.threads import cross
+from sessions_app.sockets.together import Together
 
 FINISH_WITHIN_S: Final = 10.0
 
@@ -37,6 +38,8 @@ class Reception:
         self.hub = hub
         self.wheel = wheel.here()
         self.positions = Positions()
+        self.owners = Together(admission.owners)
+        self.attaching = Together(attachment.attach)
         self.sockets: set[Connection] = set()  # all that are open
         self.unauthenticated: Counter[str] = Counter()  # by address
         self.is_draining = False

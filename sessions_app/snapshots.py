@@ -1,7 +1,7 @@
 """The state of a session: one verb writes it, whoever asks and through whichever door (STA-62 to STA-64)."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 import structlog
@@ -99,10 +99,13 @@ def visible(found: Found | None, *, by: Caller) -> Snapshot:
 
 def held(session_id: str) -> Snapshot | None:
     """The state as a socket sees it: None without one, or once it has expired (DEV-39)."""
-    found = statestore.read(session_id)
-    if found is None or found.snapshot is None or found.snapshot.expires_at <= clock.now():
-        return None
-    return found.snapshot
+    return held_each([session_id]).get(session_id)
+
+
+def held_each(session_ids: Iterable[str]) -> dict[str, Snapshot]:
+    """The same for many sessions; those without a state are left out."""
+    states = [found.snapshot for found in statestore.read_each(session_ids) if found.snapshot]
+    return {state.session_id: state for state in states if state.expires_at > clock.now()}
 
 
 def sweep() -> int:

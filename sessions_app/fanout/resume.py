@@ -1,6 +1,6 @@
 """What a client, or a process, that knows a state up to some version is missing (DEV-46, DEV-47, L4)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from sessions_app import clock, snapshots
@@ -29,12 +29,24 @@ class Standing:
 
 def since(session_id: str, *, epoch: str | None, seq: int, most: int) -> Standing:
     """The current state, and the frames after `seq` of `epoch` if there are at most `most` of them."""
-    snapshot = snapshots.held(session_id)
+    return _standing(snapshots.held(session_id), epoch, seq, most)
+
+
+def since_each(asked: Sequence[tuple[str, str | None, int]], *, most: int) -> list[Standing]:
+    """The same for many: session, epoch and seq of each."""
+    held = snapshots.held_each({session_id for session_id, _, _ in asked})
+    ways = {way: _standing(held.get(way[0]), way[1], way[2], most) for way in set(asked)}
+    return [ways[way] for way in asked]
+
+
+def _standing(snapshot: Snapshot | None, epoch: str | None, seq: int, most: int) -> Standing:
     if snapshot is None or snapshot.epoch != epoch or not 0 <= snapshot.version - seq <= most:
         return Standing(snapshot, None)
+    if seq == snapshot.version:
+        return Standing(snapshot, [])
     if seq < oldest_kept(snapshot.version) - 1:
         return Standing(snapshot, None)
-    versions = history.between(session_id, snapshot.epoch, seq, snapshot.version)
+    versions = history.between(snapshot.session_id, snapshot.epoch, seq, snapshot.version)
     found = [frames.of_version(version, snapshot) for version in versions]
     return Standing(snapshot, found if _is_whole(found, seq, snapshot.version) else None)
 

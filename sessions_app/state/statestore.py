@@ -4,7 +4,7 @@ The SQL is in statements.py.
 """
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import orjson
@@ -34,8 +34,12 @@ def lock(session_ids: Sequence[str], checksums: Sequence[str | None]) -> tuple[l
 
 def read(session_id: str) -> Found | None:
     """The session and its state as last committed, without a lock; None if there is no such session."""
-    rows = prepared.rows(statements.READ, [texts([session_id])])
-    return found(rows[0]) if rows else None
+    return next(iter(read_each([session_id])), None)
+
+
+def read_each(session_ids: Iterable[str]) -> list[Found]:
+    """The same for the sessions that exist."""
+    return [found(row) for row in prepared.rows(statements.READ, [texts(list(session_ids))])]
 
 
 def versions_by_op(ops: Sequence[tuple[str, str, str]]) -> list[Version]:

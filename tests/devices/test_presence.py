@@ -9,6 +9,7 @@ import time_machine
 from devices import leases, presence
 from devices.errors import TooManyConnections
 from devices.leases import Holder
+from devices.presence import Entering
 from sessions_app import broadcast, ids, redisdoor
 
 START = dt.datetime(2026, 3, 2, 9, tzinfo=dt.UTC)
@@ -45,6 +46,13 @@ def holder():
     return lambda device="phone", user="u1": Holder(session_id, user, device, secrets.token_hex(8))
 
 
+def join(*holders):
+    """All at once. Raises the first refusal."""
+    for refusal in presence.join([Entering(one, SAYS, None) for one in holders]):
+        if refusal:
+            raise refusal
+
+
 def online(one):
     return [info["device_id"] for info in presence.online(one.session_id)]
 
@@ -52,7 +60,7 @@ def online(one):
 def test_join_announces_a_new_device(told, clock, holder):
     """DEV-29, DEV-34."""
     one = holder()
-    presence.join(one, SAYS, replaced_here=None)
+    join(one)
     info = presence.online(one.session_id)[0]
 
     assert told == [("DEVICE_JOINED", None)]
@@ -62,8 +70,8 @@ def test_join_announces_a_new_device(told, clock, holder):
 def test_join_takes_the_lease_over(told, clock, holder):
     """DEV-32: the older connection is fenced; its late farewell changes nothing."""
     old, new = holder(), holder()
-    presence.join(old, SAYS, replaced_here=None)
-    presence.join(new, SAYS, replaced_here=None)
+    join(old)
+    join(new)
     presence.leave(old, "closed", since=SAYS["connected_at"])
 
     assert told == [("DEVICE_JOINED", None), ("fenced", old.connection_id)]
@@ -73,7 +81,7 @@ def test_join_takes_the_lease_over(told, clock, holder):
 def test_leave_at_once(told, clock, holder):
     """DEV-30: once, with its reason."""
     one = holder()
-    presence.join(one, SAYS, replaced_here=None)
+    join(one)
     presence.leave(one, "closed", since=SAYS["connected_at"])
     presence.leave(one, "closed", since=SAYS["connected_at"])
 
@@ -84,7 +92,7 @@ def test_leave_at_once(told, clock, holder):
 def test_lost_device_has_a_grace(told, clock, holder):
     """DEV-30, DEV-31: it counts as online for 15 s, then it leaves, once."""
     one = holder()
-    presence.join(one, SAYS, replaced_here=None)
+    join(one)
     presence.leave(one, "lost", since=SAYS["connected_at"])
     clock.shift(14.9)
     presence.end_if_over(one.session_id, "phone")
@@ -98,10 +106,10 @@ def test_lost_device_has_a_grace(told, clock, holder):
 
 def test_return_within_the_grace(told, clock, holder):
     """DEV-31: neither LEFT nor JOINED."""
-    presence.join(one := holder(), SAYS, replaced_here=None)
+    join(one := holder())
     presence.leave(one, "lost", since=SAYS["connected_at"])
     clock.shift(10)
-    presence.join(holder(), SAYS, replaced_here=None)
+    join(holder())
     clock.shift(10)
     presence.end_if_over(one.session_id, "phone")
 
@@ -111,9 +119,9 @@ def test_return_within_the_grace(told, clock, holder):
 
 def test_return_of_a_device_that_was_not_swept_yet(told, clock, holder):
     """DEV-28, DEV-29: its leave is announced before it joins again."""
-    presence.join(one := holder(), SAYS, replaced_here=None)
+    join(one := holder())
     clock.shift(121)
-    presence.join(holder(), SAYS, replaced_here=None)
+    join(holder())
 
     assert told[1:] == [("DEVICE_LEFT", "timeout"), ("DEVICE_JOINED", None)]
     assert online(one) == ["phone"]
@@ -121,7 +129,7 @@ def test_return_of_a_device_that_was_not_swept_yet(told, clock, holder):
 
 def test_sweep_announces_the_dead_once(told, clock, holder):
     """DEV-28, L7: a device whose process died."""
-    presence.join(one := holder(), SAYS, replaced_here=None)
+    join(one := holder())
     clock.shift(119)
     presence.sweep()
     assert online(one) == ["phone"]
@@ -134,7 +142,7 @@ def test_sweep_announces_the_dead_once(told, clock, holder):
 
 def test_renewal_counts_from_the_last_sign(told, clock, holder):
     """L7: what ages is the last sign of life, not the renewal."""
-    presence.join(one := holder(), SAYS, replaced_here=None)
+    join(one := holder())
     clock.shift(5)
     leases.renew([(one, SAYS, START.timestamp() + 1)], ttl_s=120)
     clock.shift(116)
@@ -146,15 +154,15 @@ def test_renewal_counts_from_the_last_sign(told, clock, holder):
 def test_renewal_by_another_than_the_holder(told, clock, holder):
     """DEV-32: it learns that it has lost the lease."""
     old, new = holder(), holder()
-    presence.join(old, SAYS, replaced_here=None)
-    presence.join(new, SAYS, replaced_here=None)
+    join(old)
+    join(new)
 
     assert leases.renew([(old, SAYS, START.timestamp())], ttl_s=120) == ([old.connection_id], [])
 
 
 def test_renewal_after_redis_lost_everything(told, clock, holder):
     """DEV-33: leases are made anew, and the generation tells that they had to be."""
-    presence.join(one := holder(), SAYS, replaced_here=None)
+    join(one := holder())
     before = leases.generation()
     redisdoor.call("flushdb")
 
@@ -166,17 +174,17 @@ def test_renewal_after_redis_lost_everything(told, clock, holder):
 def test_too_many_connections(told, clock, holder, settings):
     """DEV-6: the one over the limit is refused; the return of a known device is not."""
     settings.WS_MAX_CONNECTIONS_PER_USER = 2
-    presence.join(holder("a", "full"), SAYS, replaced_here=None)
-    presence.join(holder("b", "full"), SAYS, replaced_here=None)
-    presence.join(holder("a", "full"), SAYS, replaced_here=None)
+    join(holder("a", "full"))
+    join(holder("b", "full"))
+    join(holder("a", "full"))
 
     with pytest.raises(TooManyConnections):
-        presence.join(holder("c", "full"), SAYS, replaced_here=None)
+        join(holder("c", "full"))
 
 
 def test_without_redis(told, clock, holder, settings):
     """STA-66: what is seen here is told here, and settled when Redis is back."""
-    presence.join(one := holder(), SAYS, replaced_here=None)
+    join(one := holder())
     url, settings.REDIS_URL = settings.REDIS_URL, "redis://127.0.0.1:9/0"
     presence.leave(one, "closed", since=SAYS["connected_at"])
     assert presence.online(one.session_id) == []

@@ -25,7 +25,7 @@ def old(db):
         handoff.offer(session.session_id, source_device="a", target_device="b", by=make_caller())
     Device.objects.seen(session.session_id, ["gone"], at=at - dt.timedelta(days=8))
     holder = Holder(session.session_id, "u1", "silent", "c" * 16)
-    leases.take(holder, SAYS, at=at.timestamp() - 200, until=at.timestamp() - 80, most=9)
+    leases.take([(holder, SAYS)], at=at.timestamp() - 200, until=at.timestamp() - 80, most=9)
     return session
 
 

@@ -244,3 +244,11 @@ def test_staff_cookie_opens_the_admin_channel(web, visitor):
 
     assert page.call(7, {"channel": "admin"})["payload"]["user_id"] == "watchman"
     assert script.call(7, {"channel": "admin"})["payload"]["code"] == 401
+
+
+def test_an_admin_renews_its_token(watcher):
+    """DEV-23, DEV-71: AUTH again on the admin channel, which has no device."""
+    again = watcher.call(7, {"channel": "admin", "token": make_token("boss", ["admin"])})
+
+    assert (again["type"], again["payload"].get("connection_id")) == (8, watcher.success["connection_id"])
+    assert (again["payload"]["channel"], again["payload"]["session_id"]) == ("admin", None)
