@@ -17,7 +17,7 @@ from sessions_app import broadcast
 from sessions_app.access.auth import Caller
 from sessions_app.fanout import frames, gaps
 from sessions_app.fanout.feeds import Feed
-from sessions_app.fanout.hub import Hub
+from sessions_app.fanout.hub import ALL, Hub
 from sessions_app.fanout.positions import Positions
 from sessions_app.kinds import DomainError
 from sessions_app.protocol import Notice
@@ -56,7 +56,7 @@ class Reception:
         """It is somebody's now: what goes to users and admins reaches it."""
         one.authenticate(caller)
         self._count_out(one)
-        self.hub.connections.add(one)
+        self.hub.enter(one)
 
     def join(self, one: Connection) -> Feed:
         """Let it hear what the session's members are told."""
@@ -69,7 +69,7 @@ class Reception:
         if one.channel is None and one in self.sockets:
             self._count_out(one)
         self.sockets.discard(one)
-        self.hub.connections.discard(one)
+        self.hub.leave(one)
         feed = self.hub.feeds.get(one.session_id)
         if feed is not None:
             feed.members = tuple(member for member in feed.members if member is not one)
@@ -99,9 +99,7 @@ class Reception:
         """Say that the server restarts, wait for the frames in hand, close everything (DEV-69)."""
         self.is_draining = True
         restart = frames.broadcast("server_restart", "The server restarts; connect again.")
-        for one in self.hub.connections:
-            if not one.is_admin:
-                one.deliver(restart)
+        self.hub.deliver(ALL, restart)
         until = self.hub.loop.time() + FINISH_WITHIN_S
         while any(one.is_busy for one in self.sockets) and self.hub.loop.time() < until:
             await asyncio.sleep(0.02)

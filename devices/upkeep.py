@@ -16,6 +16,7 @@ from sessions_app import broadcast
 from sessions_app.access import revocations
 from sessions_app.errors import RedisUnavailable
 from sessions_app.fanout import frames, gaps
+from sessions_app.fanout.hub import ADMIN
 from sessions_app.models import Session
 from sessions_app.sockets import connection
 from sessions_app.sockets.connection import Connection
@@ -79,12 +80,9 @@ class Upkeep:
         """Put this process's numbers where all are added up, and show the sums to the admins here."""
         here = self._here
         await cross(census.report, census.counted(here.sockets))
-        if any(one.is_admin for one in here.hub.connections):
+        if here.hub.admins:
             figures = await cross(census.figures)
-            shown = frames.admin_update("metrics", "The figures of the last 10 s.", figures)
-            for one in list(here.hub.connections):
-                if one.is_admin:
-                    one.deliver(shown)
+            here.hub.deliver(ADMIN, frames.admin_update("metrics", "The figures of the last 10 s.", figures))
 
     async def _renew(self, due: Sequence[Connection], lost_memory: bool) -> None:
         by_id = {one.connection_id: one for one in due}

@@ -51,6 +51,7 @@ class Hub:
         """Belongs to the running loop."""
         self.loop = asyncio.get_running_loop()
         self.connections: set[Connected] = set()
+        self.admins: set[Connected] = set()  # those of them on the admin channel: every socket's coming is told there
         self.feeds: dict[str, Feed] = {}
         self.noticed: list[Callable[[Notice], None]] = []  # who acts on notices
         self.expect: Callable[[Feed], None] = lambda feed: None  # a frame waits for others (gaps.py)
@@ -76,6 +77,17 @@ class Hub:
             feed = self.feeds[session_id] = Feed(session_id)
             self.bus.subscribe(channel(session(session_id)))
         return feed
+
+    def enter(self, one: Connected) -> None:
+        """What goes to users and admins reaches it from now on."""
+        self.connections.add(one)
+        if one.is_admin:
+            self.admins.add(one)
+
+    def leave(self, one: Connected) -> None:
+        """It hears nothing more."""
+        self.connections.discard(one)
+        self.admins.discard(one)
 
     def listen(self, session_id: str, listener: Listener) -> Callable[[], None]:
         """Call `listener` with each notice about the session until the returned function is called."""
@@ -136,12 +148,11 @@ class Hub:
             acts(item)
 
     def _audience(self, kind: str, name: str) -> Iterator[Connected]:
-        for connection in self.connections:
-            if connection.is_admin:
-                chosen = kind == ADMIN
-            else:
-                chosen = kind == ALL or (kind == "user" and connection.user_id == name)
-            if chosen:
+        if kind == ADMIN:
+            yield from self.admins
+            return
+        for connection in self.connections - self.admins:
+            if kind == ALL or (kind == "user" and connection.user_id == name):
                 yield connection
 
     def _take(self, audience: str, item: Item) -> None:
