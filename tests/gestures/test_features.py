@@ -3,6 +3,7 @@
 import os
 import uuid
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_the_line_has_the_contracts_members(session):
 
 def test_the_session_hears_of_it_after_the_commit(session, django_capture_on_commit_callbacks, monkeypatch):
     """GES-46 step 7, CON-16."""
-    told = []
+    told: list[Any] = []
     monkeypatch.setattr(broadcast, "_tell", told.extend)
     with django_capture_on_commit_callbacks(execute=True):
         ref = features.store(extracted(session))
