@@ -132,14 +132,19 @@ def fits(frame: Frame) -> bool:
 
 def state_update(version: Version, *, duplicate: bool = False, origin: str | None = None) -> Frame:
     """STATE_UPDATE for an entry of the operation log (DEV-45). The canonical texts go in as they are."""
-    changes, keys = version.changes.decode(), list(orjson.loads(version.changes))
-    key, operation, value = "", "MERGE", "null"
+    keys = list(orjson.loads(version.changes))
+    key, operation, value = "", "MERGE", b"null"
     if (len(keys), len(version.deleted_keys)) == (1, 0):
         key, operation = keys[0], "SET"
-        value = version.changes[len(canonical.encoded(key)) + len("{:") : -1].decode()
+        value = version.changes[len(canonical.encoded(key)) + len("{:") : -1]
     elif (len(keys), len(version.deleted_keys)) == (0, 1):
         key, operation = version.deleted_keys[0], "DELETE"
     members = {
+        "key": key,
+        "value": orjson.Fragment(value),
+        "operation": operation,
+        "changes": orjson.Fragment(version.changes),
+        "deleted_keys": version.deleted_keys,
         "version": version.version,
         "seq": version.version,
         "epoch": version.epoch,
@@ -150,8 +155,7 @@ def state_update(version: Version, *, duplicate: bool = False, origin: str | Non
         "source": version.source,
         "duplicate": duplicate,
     }
-    effect = f'{{"key":{_text(key)},"value":{value},"operation":"{operation}","changes":{changes}'
-    effect += f',"deleted_keys":{_text(version.deleted_keys)},{_text(members)[1:]}'
+    effect = _text(members)
     return Frame(MessageType.STATE_UPDATE, json=effect, epoch=version.epoch, seq=version.version, origin=origin)
 
 
