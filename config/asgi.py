@@ -38,8 +38,7 @@ application = ProtocolTypeRouter(
                 http.routed(
                     RAW_ROUTES,
                     http.bounded(state_routes.ahead_of(held.ahead(HELD_ROUTES, django_application))),
-                ),
-                otherwise=http.bounded(django_application),
+                )
             )
         ),
         "lifespan": lifespan.application,

@@ -7,8 +7,9 @@ from typing import Any
 import structlog
 
 from sessions_app import context, jsonwire
-from sessions_app.errors import Internal
+from sessions_app.errors import Internal, MalformedJson
 from sessions_app.http import hosts, problems
+from sessions_app.kinds import DomainError
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -62,7 +63,8 @@ def outermost(app: App) -> App:
             log.error("request.failed", error=repr(error), exc_info=error)
             if status:
                 raise  # too late to say so in another way than by breaking off
-            await _answer_defect(sending)
+            # What Django cannot answer for: nothing but the request id is told (OPS-57).
+            await _answer(sending, Internal())
         finally:
             tell = log.debug if scope["path"] in PROBES else log.info
             tell(
@@ -77,11 +79,11 @@ def outermost(app: App) -> App:
     return wrapped
 
 
-async def _answer_defect(send: Send) -> None:
-    """What Django cannot answer for: 500 in the problem format, with nothing but the request id (OPS-57)."""
-    body = jsonwire.dumps(problems.document(Internal()))
-    headers = [(b"content-type", problems.MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": Internal.status, "headers": headers})
+async def _answer(send: Send, problem: DomainError) -> None:
+    body = jsonwire.dumps(problems.document(problem))
+    told = {"content-type": problems.MEDIA_TYPE, "content-length": str(len(body)), **problems.headers(problem)}
+    headers = [(name.lower().encode(), value.encode()) for name, value in told.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
@@ -94,12 +96,15 @@ def routed(raw: Mapping[tuple[str, str], App], otherwise: App) -> App:
     return wrapped
 
 
-def for_served_hosts(app: App, otherwise: App) -> App:
-    """Hand what names another host to Django, which refuses it; routes ahead of Django do not look."""
+def for_served_hosts(app: App) -> App:
+    """Refuse what names another host, as Django's own views do, before anybody reads a body."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         named = [value.decode("latin-1") for name, value in scope["headers"] if name == b"host"]
-        await (app if all(map(hosts.is_served, named)) else otherwise)(scope, receive, send)
+        if all(map(hosts.is_served, named)):
+            await app(scope, receive, send)
+        else:
+            await _answer(send, MalformedJson("The request names a host that is not served here."))
 
     return wrapped
 

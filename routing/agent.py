@@ -240,6 +240,7 @@ def main(env: Mapping[str, str] = os.environ) -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
     agent.serve_forever(poll_interval=0.1)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # told again on its way out, it would die of the default
 
 
 if __name__ == "__main__":

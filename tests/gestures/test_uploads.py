@@ -243,13 +243,14 @@ def test_a_client_that_leaves_after_its_body_is_served_all_the_same(live, sessio
     assert FeatureRef.objects.get().frames == 20
 
 
-def test_expecting_clients_are_told_before_they_send(live, session):
-    """A refusal by the headers alone does not invite the body first."""
-    lines = [f"POST {PATH} HTTP/1.1", "Host: x", "Expect: 100-continue", f"Content-Type: {TYPE}",
+@pytest.mark.parametrize(("host", "status"), [("127.0.0.1", b"401"), ("x", b"400")])
+def test_expecting_clients_are_told_before_they_send(live, session, host, status):
+    """A refusal by the headers alone does not invite the body first, be it for the host (CON-17)."""
+    lines = [f"POST {PATH} HTTP/1.1", f"Host: {host}", "Expect: 100-continue", f"Content-Type: {TYPE}",
              "Content-Length: 5000000", "", ""]  # fmt: skip
     with closing(socket.create_connection(("127.0.0.1", live.port), timeout=10)) as connection:
         connection.sendall("\r\n".join(lines).encode())
-        assert received(connection).startswith(b"HTTP/1.1 401 ")
+        assert received(connection).startswith(b"HTTP/1.1 %s " % status)
 
 
 def test_the_same_path_answers_reads_and_refuses_other_methods(live, session):
