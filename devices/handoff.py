@@ -70,7 +70,7 @@ def accept(session_id: str, token: str, *, by: Caller, device_id: str | None, ke
     """
     sessions.visible(session_id, by=by)
     with transaction.atomic():
-        session = Session.objects.lock(session_id)  # one redemption at a time, and no write meanwhile
+        session = Session.objects.lock(session_id)  # one redemption at a time
         at = clock.now()
         handoff = _find(session_id, token, at)
         if device_id not in (None, handoff.target_device):
