@@ -117,14 +117,14 @@ class Session(models.Model):
 
 @cache
 def _lock_statement() -> str:
-    columns = ", ".join(field.column for field in Session._meta.concrete_fields)
+    columns = ", ".join(field.attname for field in Session._meta.concrete_fields)
     # NO KEY: rows that merely refer to the session (captures, states) can be inserted meanwhile.
     return f"SELECT {columns} FROM sessions_app_session WHERE session_id = %s FOR NO KEY UPDATE"
 
 
 @cache
 def _save_statement(names: tuple[str, ...]) -> str:
-    values = ", ".join(f"{Session._meta.get_field(name).column} = %s" for name in names)
+    values = ", ".join(f"{name} = %s" for name in names)
     return f"UPDATE sessions_app_session SET {values} WHERE session_id = %s"
 
 
