@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from launcher import environment, home, processes, runfile, secretfile, servers, solvers
 from launcher.errors import Refusal
 from launcher.paths import ROOT, VAR
+from launcher.ports import Claims
 from launcher.runfile import RunFile
 from launcher.servers import Servers
 from launcher.supervisor import Supervisor
@@ -42,11 +43,11 @@ def started(*, added: dict[str, str], serving: bool, echo: bool) -> Iterator[Bat
     processes are shown as they come.
     Raises Refusal, StopRequested.
     """
-    with runfile.hold(VAR) as held:
+    with runfile.hold(VAR) as held, Claims() as claims:
         supervisor = Supervisor(echo=echo, changed=held.record_children)
         supervisor.listen()
         try:
-            yield _prepare(supervisor, held, environment.given() | added, serving=serving)
+            yield _prepare(supervisor, held, environment.given() | added, claims if serving else None)
         finally:
             supervisor.stop()
 
@@ -93,20 +94,20 @@ def must(baton: Baton, *words: str) -> str:
     return out.strip()
 
 
-def _prepare(supervisor: Supervisor, held: RunFile, said: dict[str, str], *, serving: bool) -> Baton:
+def _prepare(supervisor: Supervisor, held: RunFile, said: dict[str, str], claims: Claims | None) -> Baton:
     notices = []
-    host, port, moved = environment.address(said, serving=serving)
+    host, port, moved = environment.address(said, claims)
     place = home.of(VAR, checkout=ROOT)
     if moved:
         notices.append(moved)
     if place.path != VAR:
         notices.append(f"data: PostgreSQL lives in {place.path}, because the user nobody cannot reach {VAR}")
     found = servers.start(supervisor, said, place, durable=True)
-    golf = solvers.settle(said) if serving else solvers.Solvers()
+    golf = solvers.settle(said, claims) if claims else solvers.Solvers()
     notices += golf.notices
     env = environment.of_children(said, secretfile.ensure(VAR / "secrets.env"), host, port) | found.env | dict(golf.env)
     held.record(
-        web=environment.web_url(host, port) if serving else None,
+        web=environment.web_url(host, port) if claims else None,
         home=str(place.path),
         postgres={"version": found.postgres.version, "kind": found.postgres.kind},
         redis={"version": found.redis.version, "kind": found.redis.kind},

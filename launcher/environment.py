@@ -7,6 +7,7 @@ from pathlib import Path
 from launcher import ports, secretfile
 from launcher.errors import MissingNeed, Refusal
 from launcher.paths import DATA, LOGS, ROOT
+from launcher.ports import Claims
 
 DEFAULT_ADDRESS = "127.0.0.1:8080"
 OPEN = {"DEBUG": "true", "AUTH_REQUIRED": "false"}  # OPS-10: ./run --open
@@ -22,15 +23,18 @@ def given() -> dict[str, str]:
     return said
 
 
-def address(said: dict[str, str], *, serving: bool) -> tuple[str, int, str]:
-    """Host and port of the web process, and a line to print if the default port was taken. Raises Refusal (OPS-6)."""
+def address(said: dict[str, str], claims: Claims | None) -> tuple[str, int, str]:
+    """Host and port of the web process, and a line to print if the default port was taken (OPS-6).
+
+    Without claims nobody is going to listen there. Raises Refusal.
+    """
     named = said.get("SERVER_ADDR")
     host, port = ports.parse(named or DEFAULT_ADDRESS, name="SERVER_ADDR")
-    if not serving or ports.is_free(host, port):
+    if claims is None or claims.take(host, port):
         return host, port, ""
     if named:
         raise Refusal(f"Port {port} of SERVER_ADDR={named} is taken.")
-    free = ports.next_free(host, port + 1)
+    free = claims.next_free(host, port + 1)
     return host, free, f"port: {port} is taken, using {free}"
 
 

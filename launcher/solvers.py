@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from launcher import ports
+from launcher.ports import Claims
 
 HOST = "127.0.0.1"
 PORTS = {"PUTT_SOLVER_URL": ("--putt-port", 7071), "TEE_TO_GREEN_URL": ("--plan-port", 7072)}
@@ -17,13 +17,13 @@ class Solvers:
     notices: tuple[str, ...] = ()
 
 
-def settle(said: dict[str, str]) -> Solvers:
+def settle(said: dict[str, str], claims: Claims) -> Solvers:
     """Where they will listen. Raises Refusal when no port is free."""
     if all(name in said for name in PORTS):
         return Solvers()
     argv, env, notices, lowest = ["manage.py", "serve_solvers"], [], [], 0
     for name, (option, default) in PORTS.items():
-        port = ports.next_free(HOST, max(default, lowest))
+        port = claims.next_free(HOST, max(default, lowest))
         lowest = port + 1
         argv += [option, str(port)]
         if port != default:
