@@ -67,5 +67,5 @@ class Breaker:
             now = self._clock()
             self._failures.append(now)
             is_full = len(self._failures) == FAILURES and now - self._failures[0] <= WITHIN_S
-            if self._is_probing or is_full:
+            if self._is_probing or (is_full and self._opened_at is None):  # what was on its way prolongs nothing
                 self._opened_at, self._is_probing = now, False

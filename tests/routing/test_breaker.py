@@ -77,3 +77,13 @@ def test_the_probe_decides(outcome, state):
     getattr(breaker, outcome)()
 
     assert breaker.state == state
+
+
+def test_calls_that_fail_while_it_is_open_do_not_prolong_it():
+    """It stays open ten seconds, as its refusals have promised, whatever was still on its way when it opened."""
+    breaker, clock = failing(5, every_s=0)
+    clock.now = 6
+    breaker.fail()
+    clock.now = 10
+
+    assert breaker.state == "half_open"
