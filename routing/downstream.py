@@ -1,23 +1,20 @@
 """JSON over HTTP to a service of ours, within a total time (ADV-68 to ADV-70). The door of golf to other services.
 
-httpx bounds each single read, not the whole: a service that drips bytes would hold a call for ever. The network backend
-below gives every connect, read and write no more than what is left of the call's own time. No HTTP leaks out of here:
-the bytes of a 200, or Failure.
+No HTTP leaks out of here: the bytes of a 200, or Failure.
 """
 
 import random
-import ssl
 import threading
 import time
-from collections.abc import Iterable
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import httpcore
 import httpx
 
+from routing.golf import timed_transport
+from routing.golf.timed_transport import TimedTransport
 from sessions_app import jsonwire
 from sessions_app.kinds import DomainError
 
@@ -25,8 +22,6 @@ _CONNECT_S = _POOL_S = 0.5  # ADV-69
 _CONNECT_WAITS_S = (0.1, 0.3)  # before the second and the third try (ADV-70)
 _AGAIN_ONCE = frozenset({502, 503, 504})
 _LONGEST_ANSWER_BYTES = 1_048_576  # ADV-68
-_IDLE_S = 4.0  # shorter than uvicorn keeps a connection, so that none is found closed
-_MOST_CONNECTIONS, _MOST_IDLE = 64, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +63,7 @@ def post(peer: Peer, body: dict[str, Any], trace: Trace) -> bytes:
 
     Tries again where nothing can have happened (connecting), and once where the service asks for it.
     """
-    _call.until = time.monotonic() + peer.timeout_s
+    timed_transport.begin(peer.timeout_s)
     waits_s = list(_CONNECT_WAITS_S)
     is_second_chance = True
     while True:
@@ -107,9 +102,12 @@ def _once(peer: Peer, body: dict[str, Any], trace: Trace) -> bytes:
         **({"X-API-Key": peer.key} if peer.key else {}),
     }
     timeouts = {"connect": _CONNECT_S, "pool": _POOL_S, "read": peer.timeout_s, "write": peer.timeout_s}
+    url = _parsed(peer.url)
     request = httpx.Request(
-        "POST", _parsed(peer.url), headers=headers, content=jsonwire.dumps(body), extensions={"timeout": timeouts}
+        "POST", url, headers=headers, content=jsonwire.dumps(body), extensions={"timeout": timeouts}
     )
+    if url.userinfo:
+        request = next(httpx.BasicAuth(url.username, url.password).auth_flow(request))
     with closing(_transport(peer).handle_request(request)) as response:
         trace.status = status = response.status_code
         data = _read(response)
@@ -133,7 +131,7 @@ def _read(response: httpx.Response) -> bytes:
 
 def _slept(seconds: float) -> bool:
     """Sleep, unless the call's time would be up before."""
-    if _left(None) <= seconds:
+    if timed_transport.left_s() <= seconds:
         return False
     time.sleep(seconds)
     return True
@@ -161,95 +159,18 @@ class _Busy(Exception):
         self.status = status
 
 
-class _Stream(httpcore.NetworkStream):
-    """A connection on which nothing takes longer than what is left of the call.
-
-    Head and body of a request, which httpcore writes one by one, leave together: half of one wakes nobody.
-    """
-
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
-        self._inner, self._unsent = inner, b""
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        if self._unsent:
-            leaving, self._unsent = self._unsent, b""
-            with suppress(httpcore.WriteError):  # as httpcore does: who closes early may have answered
-                self._inner.write(leaving, _left(timeout))
-        return self._inner.read(max_bytes, _left(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._unsent += buffer
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, _left(timeout)))
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
-
-
-class _Backend(httpcore.SyncBackend):
-    """Opens such connections."""
-
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        return _Stream(super().connect_tcp(host, port, _left(timeout), local_address, socket_options))
-
-
-class _Transport(httpx.HTTPTransport):
-    """httpx's own, over connections that know the time."""
-
-    def __init__(self) -> None:
-        super().__init__(verify=_authorities(), trust_env=False)
-        self._pool.close()
-        self._pool = httpcore.ConnectionPool(
-            ssl_context=_authorities(),
-            max_connections=_MOST_CONNECTIONS,
-            max_keepalive_connections=_MOST_IDLE,
-            keepalive_expiry=_IDLE_S,
-            network_backend=_Backend(),
-        )
-
-
-def _left(timeout_s: float | None) -> float:
-    """Seconds the next step may take. Zero would mean for ever to a socket, so a late step gets a hair's breadth."""
-    left_s = max(_call.until - time.monotonic(), 0.001)
-    return left_s if timeout_s is None else min(timeout_s, left_s)
-
-
-@cache
-def _authorities() -> ssl.SSLContext:
-    # Reading them takes longer than a whole call.
-    return httpx.create_ssl_context(trust_env=False)
-
-
 @cache
 def _parsed(url: str) -> httpx.URL:
     return httpx.URL(url)
 
 
-def _transport(peer: Peer) -> _Transport:
+def _transport(peer: Peer) -> TimedTransport:
     """One long-lived client for each peer. httpx.Client on top would cost as much again, for nothing wanted here."""
     with _opening:
         if peer not in _transports:
-            _transports[peer] = _Transport()
+            _transports[peer] = TimedTransport()
         return _transports[peer]
 
 
-class _Call(threading.local):
-    until = 0.0  # monotonic; when the call of this thread has to be over
-
-
-_call = _Call()
-_transports: dict[Peer, _Transport] = {}
+_transports: dict[Peer, TimedTransport] = {}
 _opening = threading.Lock()

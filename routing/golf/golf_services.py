@@ -4,6 +4,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 
@@ -60,13 +61,19 @@ class Service:
         at = _last_ok.get(self.name)
         return None if at is None else round(time.monotonic() - at, 1)
 
+    @property
+    def _address(self) -> str:
+        """Where it is asked: its URL may have a path before the contract's, and a query."""
+        parts = urlsplit(self.url)
+        return urlunsplit(parts._replace(path=parts.path.rstrip("/") + self.path))
+
     def _guarded(self, body: dict[str, Any], trace: Trace) -> dict[str, Any]:
         """One call, if the breaker lets it through, and what it makes of the outcome."""
         try:
             self.breaker.enter()
         except Open as left_alone:
             raise Failure("circuit_open", retry_after_s=math.ceil(left_alone.left_s)) from None
-        peer = Peer(self.url + self.path, self.key, float(getattr(settings, f"{self.prefix}_TIMEOUT_S")))
+        peer = Peer(self._address, self.key, float(getattr(settings, f"{self.prefix}_TIMEOUT_S")))
         try:
             answer = self._read(downstream.post(peer, body, trace), body)
         except Failure as failure:
@@ -143,7 +150,7 @@ TEE_TO_GREEN = Service(
             "recommended_club": text(most=64),
             "carry_m": number(0),
             "total_m": number(0),
-            "bearing_deg": number(0, 360),
+            "bearing_deg": number(0, below=360),
             "target_wgs84": _WGS84,
             "confidence": number(0, 1),
             "debug": open_object(),

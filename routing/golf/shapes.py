@@ -49,13 +49,15 @@ def array(item: Check, *, least: int = 0, most: int = 1_000_000) -> Check:
     return check
 
 
-def number(low: float = -math.inf, high: float = math.inf, *, above: float = -math.inf) -> Check:
-    """A finite number in [low, high] and greater than `above`."""
+def number(
+    low: float = -math.inf, high: float = math.inf, *, above: float = -math.inf, below: float = math.inf
+) -> Check:
+    """A finite number in [low, high], greater than `above` and less than `below`."""
 
     def check(value: Any, path: str) -> Iterator[FieldError]:
         if not _is_finite(value):
             yield _invalid(path, "must be a finite number")
-        elif not low <= value <= high or value <= above:
+        elif not (low <= value <= high and above < value < below):
             yield _invalid(path, "is out of range")
 
     return check

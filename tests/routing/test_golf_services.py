@@ -1,5 +1,6 @@
 """Calls of solver and planner that go wrong in every way (ADV-66 to ADV-74)."""
 
+import base64
 import threading
 import time
 from dataclasses import replace
@@ -57,6 +58,29 @@ def test_ask_posts_the_contract(solver, settings):
     assert (plain.headers["x-request-id"], plain.headers["content-type"]) == ("r-9", "application/json")
     assert "x-api-key" not in plain.headers
     assert keyed.headers["x-api-key"] == "k" * 32
+
+
+@pytest.mark.parametrize("ending", ["/base?tenant=1", "/base/?tenant=1"])
+def test_the_path_comes_before_the_query_of_the_url(solver, settings, ending):
+    """ADV-37, ADV-66: a URL may have a path and a query of its own."""
+    with StandIn(solved()) as stand_in:
+        service = solver(stand_in)
+        settings.PUTT_SOLVER_URL += ending
+        service.ask(BODY, Trace())
+
+    assert stand_in.asked[0].path == "/base/solve_putt?tenant=1"
+
+
+def test_the_user_of_the_url_signs_in(solver, settings):
+    """ADV-37: a URL may name a user; the request line and the Host never do."""
+    with StandIn(solved()) as stand_in:
+        service = solver(stand_in)
+        settings.PUTT_SOLVER_URL = stand_in.url.replace("//", "//golf:p%40ss@")
+        service.ask(BODY, Trace())
+
+    asked = stand_in.asked[0]
+    assert asked.headers["authorization"] == f"Basic {base64.b64encode(b'golf:p@ss').decode()}"
+    assert (asked.path, asked.headers["host"]) == ("/solve_putt", stand_in.url.removeprefix("http://"))
 
 
 def test_a_request_leaves_in_one_piece(solver, monkeypatch):
@@ -220,6 +244,8 @@ def test_the_planner_has_its_own_contract(settings):
         (planned(more=1), "ok"),
         (planned(confidence=1.1), "bad_response"),
         (planned(carry_m=-1), "bad_response"),
+        (planned(bearing_deg=359.9), "ok"),
+        (planned(bearing_deg=360), "bad_response"),  # ADV-4
         (planned(summary=...), "bad_response"),
         (planned(debug=[]), "bad_response"),
         (planned(target_wgs84={"lat": 91, "lon": 0}), "bad_response"),
