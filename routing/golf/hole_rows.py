@@ -23,6 +23,9 @@ _STANDING = f"""
     LEFT JOIN {_STATE} state ON state.session_id = hole.session_id AND state.expires_at > %s
     WHERE hole.session_id = %s ORDER BY hole.started_at DESC, hole.id DESC LIMIT 1
 """
+_LOCK = f"SELECT document FROM {_STATE} WHERE session_id = %s AND expires_at > %s FOR UPDATE"
+_WRITE = f"UPDATE {_STATE} SET document = %s::jsonb, expires_at = %s WHERE session_id = %s"
+_USE = f"UPDATE {_SESSION} SET last_activity_at = %s WHERE session_id = %s AND status = '{Session.Status.ACTIVE}'"
 _ADVICE_FIELDS = [field for field in AdviceGiven._meta.concrete_fields if not field.primary_key]
 # History and bookkeeping promise nothing to the caller: their commit need not wait for the disk.
 _KEEP = f"""
@@ -59,9 +62,24 @@ def standing(session_id: str) -> Standing | None:
     if not found:
         return None
     user_id, status, end_reason, ended_at, course_id, hole_id, document = found[0]
-    state = json.loads(document) if isinstance(document, str) else document
     is_active = status == Session.Status.ACTIVE
-    return Standing(user_id, is_active, end_reason, ended_at is not None, course_id, hole_id, state)
+    return Standing(user_id, is_active, end_reason, ended_at is not None, course_id, hole_id, _read(document))
+
+
+def lock_document(session_id: str) -> dict[str, Any] | None:
+    """What the `db` store holds of the hole, locked until the transaction ends; None when its time is up."""
+    found = prepared.first(_LOCK, [session_id, clock.now()])
+    return _read(found[0]) if found else None
+
+
+def write_document(session_id: str, document: dict[str, Any], *, until: dt.datetime) -> None:
+    """Replace what `lock_document` has locked, and let it live `until`."""
+    prepared.run(_WRITE, [json.dumps(document), until, session_id])
+
+
+def note_use(session_id: str) -> bool:
+    """Note that the session was used just now; tells whether it is still active."""
+    return prepared.run(_USE, [clock.now(), session_id]).rowcount == 1
 
 
 def note_advice(advice: AdviceGiven, *, until: dt.datetime | None) -> None:
@@ -75,3 +93,9 @@ def note_advice(advice: AdviceGiven, *, until: dt.datetime | None) -> None:
         prepared.run(_KEEP_FAILED, values)
     else:
         prepared.run(_KEEP_ACCEPTED, [at, session_id, until, session_id, at, *values])
+
+
+def _read(document: Any) -> dict[str, Any] | None:
+    # Django has its connections hand out jsonb as text, in one of the two formats.
+    read: dict[str, Any] | None = json.loads(document) if isinstance(document, str) else document
+    return read

@@ -222,7 +222,7 @@ def _change(session_id: str, dataset: Dataset, apply: Callable[[HoleState], tupl
     store = hole_store.current()
     with store.transaction():
         state, said = store.change(session_id, apply)
-        if not Session.objects.active().filter(session_id=session_id).update(last_activity_at=clock.now()):
+        if not hole_rows.note_use(session_id):
             raise SessionAlreadyClosed
     return _playing(state, dataset, said)
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.db import InterfaceError, OperationalError, transaction
 
 from routing.errors import SessionExpired, StoreUnavailable
-from routing.golf import hole_state
+from routing.golf import hole_rows, hole_state
 from routing.golf.golf_models import HoleState as Row
 from routing.golf.hole_state import HoleState
 from routing.golf.hole_stores.contract import Apply, T, deadline
@@ -39,14 +39,12 @@ class DbStore:
 
     def change(self, session_id: str, apply: Apply[T]) -> tuple[HoleState, T]:
         """Serialised by the row."""
-        with _database(), transaction.atomic():
-            rows = Row.objects.select_for_update()
-            row = rows.filter(session_id=session_id, expires_at__gt=clock.now()).first()
-            if row is None:
+        with _database(), transaction.atomic(savepoint=False):
+            document = hole_rows.lock_document(session_id)
+            if document is None:
                 raise SessionExpired
-            state, outcome = apply(hole_state.from_document(row.document))
-            row.document, row.expires_at = hole_state.to_document(state), deadline()
-            row.save(update_fields=["document", "expires_at"])
+            state, outcome = apply(hole_state.from_document(document))
+            hole_rows.write_document(session_id, hole_state.to_document(state), until=deadline())
         return state, outcome
 
     def refresh(self, session_id: str) -> None:
