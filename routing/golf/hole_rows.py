@@ -34,6 +34,7 @@ _KEEP = f"""
     SELECT {", ".join("%s" for _ in _ADVICE_FIELDS)} FROM relaxed
 """
 _KEEP_FAILED = f"WITH {_KEEP}"
+# PostgreSQL runs changes that nothing reads from the last to the first: the state before the session, as for a ball.
 _KEEP_ACCEPTED = f"""
     WITH used AS (
         UPDATE {_SESSION} SET last_activity_at = %s WHERE session_id = %s AND status = '{Session.Status.ACTIVE}'

@@ -2,11 +2,13 @@
 
 import datetime as dt
 import threading
+import time
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test import override_settings
 
+from routing.golf import hole_rows
 from sessions_app import clock
 from tests.routing.playing import at, codes, refused, said
 
@@ -147,3 +149,34 @@ def test_simultaneous_samples_all_count(golfer, store):
     counted = golfer.read().json()["warnings"][0]
     assert set(statuses) <= {200, 409}
     assert counted == f"SURFACE_HELD: candidate OFF_GREEN {statuses.count(200)}/20"
+
+
+def test_advice_takes_its_rows_in_the_order_a_ball_does(golfer):
+    """ADV-64: the hole's state, then the session; in another order the two could wait for each other."""
+    golfer.start(3, ball_wgs84=at(3, 10))
+    statuses: list[int] = []
+
+    def ask() -> None:
+        statuses.append(golfer.advice(competition_mode=True).status_code)
+        connection.close()
+
+    asking = threading.Thread(target=ask)
+    with transaction.atomic():
+        hole_rows.lock_document(golfer.session_id)
+        asking.start()
+        until_somebody_waits()
+        assert hole_rows.note_use(golfer.session_id)
+    asking.join()
+
+    assert statuses == [200]
+
+
+def until_somebody_waits() -> None:
+    """Return when another connection waits for a lock."""
+    with connection.cursor() as cursor:
+        for _ in range(500):
+            cursor.execute("SELECT FROM pg_locks WHERE NOT granted")
+            if cursor.rowcount:
+                return
+            time.sleep(0.01)
+    raise AssertionError("nobody waits")
