@@ -28,6 +28,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from benchmarks import httpload, pgbench
 from benchmarks.stage import stage
 
@@ -59,7 +61,7 @@ def _durable(seconds: float, rounds: int) -> None:
     with _server() as port:
         cases: dict[str, Callable[[], float]] = {
             "pgbench, one equal UPDATE": lambda: pgbench.run(IN_FLIGHT, seconds),
-            "in-process verb": lambda: asyncio.run(_verbs(_sessions(IN_FLIGHT), seconds)),
+            "in-process verb": lambda: uvloop.run(_verbs(_sessions(IN_FLIGHT), seconds)),
             "HTTP incremental": lambda: _http_updates(port, seconds),
         }
         medians = _medians(cases, rounds)
@@ -88,7 +90,7 @@ async def _verbs(sessions: list[str], seconds: float) -> float:
         return version - 1
 
     counts = await asyncio.gather(*map(one, sessions))
-    await asyncio.to_thread(committer.stop)
+    await committer.stop()
     await broadcast.stop()
     return sum(counts) / seconds
 

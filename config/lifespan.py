@@ -1,6 +1,5 @@
 """What a web process starts when its event loop does, and stops with it: ASGI's lifespan."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,12 +12,8 @@ from sessions_app.state import committer, reader
 log = structlog.get_logger(__name__)
 
 
-async def _stop_committer() -> None:
-    """Commit what is still waiting; its frames leave before the fan-out ends."""
-    await asyncio.to_thread(committer.stop)
-
-
-STOP: tuple[Callable[[], Awaitable[None]], ...] = (extractor.stop, reader.stop, _stop_committer, broadcast.stop)
+# The committer commits what is still waiting; its frames leave before the fan-out ends.
+STOP: tuple[Callable[[], Awaitable[None]], ...] = (extractor.stop, reader.stop, committer.stop, broadcast.stop)
 
 
 async def application(scope: dict[str, Any], receive: Callable[[], Any], send: Callable[[Any], Any]) -> None:

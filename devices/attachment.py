@@ -9,7 +9,7 @@ from devices import presence
 from devices.leases import Holder
 from devices.models import Device
 from devices.presence import Entering
-from sessions_app import clock
+from sessions_app import clock, prepared
 from sessions_app.errors import SessionAlreadyClosed, SessionNotFound
 from sessions_app.fanout import resume
 from sessions_app.fanout.resume import Standing
@@ -54,7 +54,7 @@ def _refused_sessions(session_ids: set[str]) -> dict[str, DomainError]:
     refused |= {name: SessionAlreadyClosed() for name, session in found.items() if not session.is_active}
     idle = [name for name, session in found.items() if at - session.last_activity_at >= ACTIVITY_NOTED_EVERY]
     if noted := sorted(set(idle) - refused.keys()):
-        statestore.touch(noted, at)
+        prepared.run(*statestore.touching(noted, at))
     return refused
 
 

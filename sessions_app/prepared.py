@@ -5,7 +5,7 @@ statement that finds its row by a key that is most of the work.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakSet
 
 import psycopg
@@ -14,6 +14,13 @@ from django.db import connection
 from sessions_app.state import columns
 
 Parameters = Sequence[Any] | Mapping[str, Any]  # by place or by name
+
+
+class Query(NamedTuple):
+    """A statement and its parameters, for whoever has the connection."""
+
+    statement: str
+    parameters: Sequence[Any]
 
 
 def run(statement: str, parameters: Parameters) -> psycopg.Cursor[Any]:

@@ -6,14 +6,14 @@ from functools import partial
 
 import structlog
 from django.conf import settings
-from django.db import Error, transaction
+from django.db import transaction
 
 from sessions_app import broadcast, clock
 from sessions_app.access.auth import Caller
 from sessions_app.errors import SessionNotFound
 from sessions_app.kinds import DomainError
 from sessions_app.models import Session, State
-from sessions_app.state import known, statestore
+from sessions_app.state import statestore
 from sessions_app.state.batch import Batch
 from sessions_app.state.operations import Operation, Outcome
 from sessions_app.state.rows import Found
@@ -42,43 +42,18 @@ def commit(operations: Sequence[Operation]) -> list[Result]:
                 results[index] = error
         batch.save()
         transaction.on_commit(batch.remember)
-        _tell(results)
+        transaction.on_commit(partial(tell, results))
     return results
 
 
-def commit_optimistically(operations: Sequence[Operation]) -> list[Outcome | None]:
-    """Write without a lock what the process's memory suffices for, by one statement that is its own transaction.
-
-    None for each operation that did not come about so: it is for commit(). That is every refusal, repeat and answer
-    without a version, and every session whose state another process has changed. Operations on one session go together
-    and in order. Raises what the database raises if nobody can know whether they were written.
-    """
-    places: dict[str, list[int]] = {}
-    for place, operation in enumerate(operations):
-        places.setdefault(operation.session_id, []).append(place)
-    batch = Batch.remembered(places)
-    outcomes = {name: batch.attempt([operations[place] for place in places[name]]) for name in places}
-    results: list[Outcome | None] = [None] * len(operations)
-    written = batch.save_unlocked()
-    for name, made in outcomes.items():
-        if name in written:
-            for place, outcome in zip(places[name], made or (), strict=True):
-                results[place] = outcome
-    _tell(results)
-    known.forget(name for name, made in outcomes.items() if made and name not in written)
-    try:
-        batch.tidy()
-    except Error as error:
-        log.warning("state.not_tidied", sessions=len(written), error=str(error))  # what was written stands
-    batch.remember()
-    return results
-
-
-def _tell(results: Sequence[Result | None]) -> None:
-    """Let the new versions leave as frames once they are committed (STA-63)."""
+def tell(results: Iterable[Result | None]) -> None:
+    """Let the new versions among what was committed leave as frames (STA-63); a failure does not undo them."""
     made = [result for result in results if isinstance(result, Outcome) and result.version and not result.duplicate]
-    if made:
-        transaction.on_commit(partial(broadcast.versions_committed, made), robust=True)
+    try:
+        if made:
+            broadcast.versions_committed(made)
+    except Exception as error:
+        log.error("state.not_told", versions=len(made), exc_info=error)
 
 
 def current(session_id: str, *, by: Caller) -> Snapshot:

@@ -9,7 +9,7 @@ from typing import Any
 from django.test import Client
 
 from config.asgi import application
-from sessions_app.state import reader
+from sessions_app.state import committer, reader
 
 
 class Api:
@@ -77,6 +77,7 @@ class RawApi(Api):
             try:
                 return await asyncio.gather(*calls)
             finally:
+                await committer.stop()
                 await reader.stop()
 
         return asyncio.run(all_of_them())

@@ -14,7 +14,6 @@ from django.test.utils import setup_databases, teardown_databases
 from servestatic.middleware import ServeStaticMiddleware
 
 from sessions_app.access import revocations, tallies
-from sessions_app.state import committer
 from tests.clients import Api
 from tests.factories import make_token
 
@@ -73,7 +72,6 @@ def static_files_once() -> None:
 def nobody_left_in_the_database(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """The test database can be dropped only when no thread or process of a test holds a connection any more."""
     yield
-    committer.stop()
     others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> %s"
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")

@@ -5,18 +5,19 @@ when it trusts the process's memory.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import orjson
 from django.conf import settings
 from django.db import IntegrityError
 
-from sessions_app import clock, ids, sessions
+from sessions_app import clock, ids, prepared, sessions
 from sessions_app.errors import SessionAlreadyClosed, SessionNotFound
 from sessions_app.kinds import DomainError
 from sessions_app.models import ACTIVITY_NOTED_EVERY
+from sessions_app.prepared import Query
 from sessions_app.state import answers, known, patches, preconditions, statestore
-from sessions_app.state.held import Held, Moment
+from sessions_app.state.held import Held, Moment, NotRemembered
 from sessions_app.state.idempotency import Memory
 from sessions_app.state.operations import Operation, Outcome
 from sessions_app.state.state_errors import OpIdReused, SnapshotExpired, SnapshotNotFound, VersionConflict
@@ -57,9 +58,9 @@ class Batch:
     def perform(self, operation: Operation) -> Outcome:
         """Do one operation on what the earlier ones left. Raises DomainError; the session is then as before."""
         held = self._visible(operation)
-        if answer := self._memory.recall(operation.repeat):
+        if operation.repeat and (answer := self._memory.recall(operation.repeat)):
             return Outcome(operation=operation, answer=answer)
-        if version := self._made_before(operation):
+        if operation.op_id and (version := self._made_before(operation)):
             return Outcome(operation=operation, version=version, duplicate=True)
         held = _writable(held, operation, self.now.at)
         if operation.precondition is not preconditions.NONE:
@@ -88,7 +89,7 @@ class Batch:
                 if operation.repeat is not None or session_id not in self.held:
                     break
                 outcomes.append(self.perform(operation))
-        except DomainError:  # a refusal is told only of what is certain
+        except (DomainError, NotRemembered):  # a refusal is told only of what is certain
             outcomes.clear()
         if len(outcomes) == len(operations) and all(outcome.version for outcome in outcomes):
             return outcomes
@@ -99,25 +100,27 @@ class Batch:
         """Write the new versions, states and kept answers, under the locks."""
         if changed := self._changed():
             statestore.write(changed, self.now)
-            self.tidy()
+            for query in self.housekeeping():
+                prepared.run(*query)
         self._memory.save()
 
-    def save_unlocked(self) -> set[str]:
-        """Write and commit the versions that follow what is current; returns their sessions and keeps no others."""
-        changed = self._changed()
-        written = statestore.follow(changed, self.now) if changed else set()
-        self.held = {session_id: held for session_id, held in self.held.items() if session_id in written}
-        return written
+    def following(self) -> Query | None:
+        """What writes the versions where they follow what is current, and says in which sessions they did."""
+        return statestore.following(changed, self.now) if (changed := self._changed()) else None
 
-    def tidy(self) -> None:
-        """What follows from what was written, and may come later: old history goes, activity is noted (SES-54)."""
+    def keep(self, session_ids: Container[str]) -> None:
+        """Go on with these sessions alone."""
+        self.held = {name: held for name, held in self.held.items() if name in session_ids}
+
+    def housekeeping(self) -> list[Query]:
+        """What is due after what was written, and may come later: old history goes, activity is noted (SES-54)."""
         changed = self._changed()
-        statestore.forget_old(changed)
         idle = [held for held in changed if held.last_activity_at < self.now.at - ACTIVITY_NOTED_EVERY]
-        if idle:
-            statestore.touch([held.session_id for held in idle], self.now.at)
-            for held in idle:
-                held.last_activity_at = self.now.at
+        for held in idle:
+            held.last_activity_at = self.now.at
+        forgetting = statestore.forgetting_old(changed)
+        touching = statestore.touching([held.session_id for held in idle], self.now.at) if idle else None
+        return [query for query in (forgetting, touching) if query]
 
     def remember(self) -> None:
         """Keep the states in memory; call it once they are committed."""
@@ -139,8 +142,6 @@ class Batch:
         return held
 
     def _made_before(self, operation: Operation) -> Version | None:
-        if operation.op_id is None:
-            return None
         version = self._made_by_op.get((operation.session_id, operation.device_id, operation.op_id))
         if version is not None and version.op_digest != operation.write.digest:
             raise OpIdReused

@@ -43,8 +43,12 @@ class Document(NamedTuple):
 
     def pick(self, keys: Collection[str]) -> bytes:
         """The canonical object of those of `keys` that the state has."""
+        return self.pick_ordered(_ordered(keys))
+
+    def pick_ordered(self, keys: Iterable[str]) -> bytes:
+        """The same for keys in canonical order."""
         members = self.members
-        return joined([members[key] for key in _ordered([key for key in keys if key in members])])
+        return joined([members[key] for key in keys if key in members])
 
     def differing(self, other: "Document") -> set[str]:
         """The root keys whose values differ; an absent key differs from any value."""
@@ -110,8 +114,12 @@ def _document(members: Mapping[str, bytes]) -> Document:
     canonical = joined(members.values())
     if len(canonical) > MAX_BYTES:
         raise StateTooLarge(f"{len(canonical)} canonical bytes; a state has at most {MAX_BYTES}")
-    # Every member shows `":` once and strings rarely do, so the exact count is seldom needed.
-    if canonical.count(b'":') > MAX_MEMBERS and (count := member_count(canonical)) > MAX_MEMBERS:
+    # A member takes at least so many bytes and shows `":` once, which strings rarely do: seldom is it counted exactly.
+    if (
+        len(canonical) > MAX_MEMBERS * len('"k":0')
+        and canonical.count(b'":') > MAX_MEMBERS
+        and (count := member_count(canonical)) > MAX_MEMBERS
+    ):
         raise StateTooLarge(f"{count} members; a state has at most {MAX_MEMBERS}")
     return Document(members, canonical, hashlib.sha256(canonical).hexdigest())
 

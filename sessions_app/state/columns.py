@@ -4,7 +4,8 @@ psycopg can write arrays itself; for hundreds of short values in each batch this
 """
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+import functools
+from collections.abc import Callable, Sequence
 from struct import Struct
 from typing import Any, ClassVar, Final
 
@@ -27,10 +28,13 @@ class Column(bytes):
     element_oid: ClassVar[int]
 
     @classmethod
-    def of(cls, elements: Iterable[bytes | None]) -> "Column":
-        """The array of elements that are in binary form already."""
-        parts = [_NULL if element is None else _LENGTH(len(element)) + element for element in elements]
-        return cls(_HEADER.pack(1, 1, cls.element_oid, len(parts), 1) + b"".join(parts))
+    def of(cls, values: Sequence[Any], binary: Callable[[Sequence[Any]], Sequence[bytes | None]] = tuple) -> "Column":
+        """The array of the values, whose binary forms `binary` makes; None is NULL."""
+        # Most columns of a batch say the same in every row.
+        times = len(values) if values and values.count(values[0]) == len(values) else 1
+        elements = binary(values[:1] if times > 1 else values)
+        data = b"".join([_NULL if element is None else _LENGTH(len(element)) + element for element in elements])
+        return cls(_HEADER.pack(1, 1, cls.element_oid, len(values), 1) + data * times)
 
 
 class Texts(Column):
@@ -51,30 +55,43 @@ class Bigints(Column):
     array_oid, element_oid = 1016, 20
 
 
+class Uuids(Column):
+    """uuid[]"""
+
+    array_oid, element_oid = 2951, 2950
+
+
 class Times(Column):
     """timestamptz[]"""
 
     array_oid, element_oid = 1185, 1184
 
 
-def texts(values: Iterable[str | None]) -> Column:
+def texts(values: Sequence[str | None]) -> Column:
     """A text[]."""
-    return Texts.of([None if value is None else value.encode() for value in values])
+    return Texts.of(values, lambda some: [None if value is None else value.encode() for value in some])
 
 
-def blobs(values: Iterable[bytes | None]) -> Column:
+def blobs(values: Sequence[bytes | None]) -> Column:
     """A bytea[]."""
     return Blobs.of(values)
 
 
-def bigints(values: Iterable[int]) -> Column:
+def bigints(values: Sequence[int]) -> Column:
     """A bigint[]."""
-    return Bigints.of([_BIGINT(value) for value in values])
+    return Bigints.of(values, lambda some: [_BIGINT(value) for value in some])
 
 
-def timestamps(values: Iterable[dt.datetime | None]) -> Column:
+def uuids(values: Sequence[str]) -> Column:
+    """A uuid[] of what is spelled as RFC 9562 does."""
+    return Uuids.of(values, lambda some: [_uuid(value) for value in some])
+
+
+def timestamps(values: Sequence[dt.datetime | None]) -> Column:
     """A timestamptz[]."""
-    return Times.of([None if value is None else _BIGINT((value - _EPOCH) // _MICROSECOND) for value in values])
+    return Times.of(
+        values, lambda some: [None if at is None else _BIGINT((at - _EPOCH) // _MICROSECOND) for at in some]
+    )
 
 
 def register(connection: psycopg.BaseConnection[Any]) -> None:
@@ -83,10 +100,15 @@ def register(connection: psycopg.BaseConnection[Any]) -> None:
         connection.adapters.register_dumper(column, dumper)
 
 
+@functools.lru_cache(maxsize=4096)
+def _uuid(value: str) -> bytes:
+    return bytes.fromhex(value.replace("-", ""))
+
+
 def _dumper(column: type[Column]) -> type[Dumper]:
     dump: Callable[[Dumper, Column], Column] = lambda self, value: value  # noqa: E731
     members = {"format": Format.BINARY, "oid": column.array_oid, "dump": dump}
     return type(f"{column.__name__}Dumper", (Dumper,), members)
 
 
-_DUMPERS: Final = {column: _dumper(column) for column in (Texts, Blobs, Bigints, Times)}
+_DUMPERS: Final = {column: _dumper(column) for column in (Texts, Blobs, Bigints, Uuids, Times)}

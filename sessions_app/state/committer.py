@@ -1,184 +1,178 @@
 """The process's group committer (STA-64): writes of all callers gather here and are committed together.
 
-While one commit is in flight the next batch forms by itself, so there is no timer. Two flushers overlap the work of one
-batch with the disk of the other; a session always goes to the same one, which keeps its writes in order.
+While one commit is in flight the next batch forms by itself, so there is no timer. Two lanes overlap the work of one
+batch with the commit of the other; a session always takes the same one, which keeps its writes in order. A lane lives
+on the event loop of its callers and computes there what is quick; the rest, and what needs locks, is left to a thread.
 """
 
 import asyncio
-import threading
+import contextvars
 import time
-from collections import defaultdict
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from contextlib import suppress
-from queue import Empty, SimpleQueue
-from typing import Final, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
 
+import psycopg
 import structlog
-from django.db import Error, connection
+from django.db import Error, connection, connections
 
 from sessions_app import pooling, snapshots
 from sessions_app.errors import DatabaseUnavailable, Internal
 from sessions_app.kinds import DomainError
 from sessions_app.snapshots import Result
+from sessions_app.state import attempts
+from sessions_app.state.attempts import Attempt
+from sessions_app.state.loop_connection import IDLE_S, LoopConnection
 from sessions_app.state.operations import Operation, Outcome
 
 MOST_PER_BATCH: Final = 64
-MOST_WAITING: Final = 512  # per flusher; beyond it nobody would be answered in time
-FLUSHERS: Final = 2
-IDLE_S: Final = 1.0  # after so long the connection is tried before it is trusted
+MOST_WAITING: Final = 512  # per lane; beyond it nobody would be answered in time
+LANES: Final = 2
 
 log = structlog.get_logger(__name__)
 
 
 def commit(operation: Operation) -> Outcome:
-    """Write one operation and wait for its commit; inside a transaction, as part of it. Raises DomainError."""
-    if connection.in_atomic_block:
-        [result] = snapshots.commit([operation])
-    else:
-        waiting: Future[Result] = Future()
-        _flusher(operation).add(_Entry(operation, waiting))
-        result = waiting.result()
+    """Write one operation from a thread, in a transaction of its own or as part of the one around it.
+
+    Raises DomainError.
+    """
+    [result] = snapshots.commit([operation])
     if isinstance(result, DomainError):
         raise result
     return result
 
 
 async def committed(operation: Operation) -> Outcome:
-    """The same for callers on an event loop, which it does not block. Raises DomainError."""
-    waiting: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-    _flusher(operation).add(_Entry(operation, waiting))
-    result = await waiting
+    """Write one operation and wait for its commit, which it shares with others. Raises DomainError."""
+    result = await _lane(operation).add(operation)
     if isinstance(result, DomainError):
         raise result
     return result
 
 
-def stop() -> None:
-    """Commit what is waiting, then end the flushers; the next write starts new ones."""
-    global _flushers
-    with _starting:
-        ending, _flushers = _flushers, ()
-    for flusher in ending:
-        flusher.stop()
+async def stop() -> None:
+    """Commit what is waiting on this event loop, then end its lanes; the next write starts new ones."""
+    for lane in _lanes.pop(asyncio.get_running_loop(), ()):
+        await lane.stop()
 
 
-class _Entry(NamedTuple):
-    operation: Operation
-    waiting: "Future[Result] | asyncio.Future[Result]"
+_Entry = tuple[Operation, asyncio.Future[Result]]
 
 
-class _Flusher:
-    """One thread with one connection, and the writes that wait for it."""
+class _Lane:
+    """One connection, the writes that wait for it, and a thread for those that are not quick."""
 
-    def __init__(self, number: int) -> None:
-        self._inbox: SimpleQueue[_Entry | None] = SimpleQueue()  # None: time to end
-        self._thread = threading.Thread(target=self._run, name=f"flusher-{number}", daemon=True)
-        self._thread.start()
+    def __init__(self) -> None:
+        self._inbox: deque[_Entry] = deque()
+        self._wake = asyncio.Event()
+        self._is_ending = False
+        self._database = LoopConnection()
+        self._thread = ThreadPoolExecutor(1, "committer")
+        self._thread_used_at = 0.0
+        # In a context of its own: nothing it logs is the business of the request that happened to come first.
+        self._task = asyncio.get_running_loop().create_task(self._run(), context=contextvars.Context())
 
-    def add(self, entry: _Entry) -> None:
+    def add(self, operation: Operation) -> asyncio.Future[Result]:
         """Queue one write. Raises DatabaseUnavailable when too many wait already."""
-        if self._inbox.qsize() >= MOST_WAITING:
+        if len(self._inbox) >= MOST_WAITING:
             raise DatabaseUnavailable("Too many writes are waiting for the database.", retry_after=1)
-        self._inbox.put(entry)
+        waiting: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._inbox.append((operation, waiting))
+        self._wake.set()
+        return waiting
 
-    def stop(self) -> None:
-        """Finish what is queued and end the thread."""
-        self._inbox.put(None)
-        self._thread.join()
+    async def stop(self) -> None:
+        """Finish what is queued and let the connections go."""
+        self._is_ending = True
+        self._wake.set()
+        await self._task
+        await self._database.close()
+        await self._in_thread(connections.close_all)
+        self._thread.shutdown(wait=False)
 
-    def _run(self) -> None:
-        last_used = 0.0
-        while batch := self._next():
-            if time.monotonic() - last_used > IDLE_S:
-                connection.close_if_unusable_or_obsolete()
-            _answer(batch, self._commit(batch))
-            last_used = time.monotonic()
-        connection.close()
-
-    def _next(self) -> list[_Entry]:
-        """The next batch: what has gathered, at least one write; empty when it is time to end."""
-        batch: list[_Entry] = []
-        with suppress(Empty):
-            entry = self._inbox.get()
-            while entry is not None:
-                batch.append(entry)
-                if len(batch) == MOST_PER_BATCH:
-                    return batch
-                entry = self._inbox.get_nowait()
+    async def _run(self) -> None:
+        while self._inbox or not self._is_ending:
+            if not self._inbox:
+                self._wake.clear()
+                await self._wake.wait()
+            batch = [self._inbox.popleft() for _ in range(min(len(self._inbox), MOST_PER_BATCH))]
             if batch:
-                self._inbox.put(None)  # for the next time
-        return batch
+                await self._serve(batch)
 
-    def _commit(self, batch: Sequence[_Entry]) -> list[Result]:
-        """What came of each write: first without a lock, then under one for those that did not come about."""
-        operations = [entry.operation for entry in batch]
-        results = _guarded(snapshots.commit_optimistically, operations)
-        rest = [place for place, result in enumerate(results) if result is None]
-        for place, result in zip(rest, _locked([operations[place] for place in rest]), strict=True):
-            results[place] = result
-        return [result for result in results if result is not None]
+    async def _serve(self, batch: Sequence[_Entry]) -> None:
+        """Answer each write: first those that come about without a lock, then the rest, which go under one."""
+        attempt, results = await self._attempted([operation for operation, _ in batch])
+        _answer(batch, results)
+        if rest := [entry for entry, result in zip(batch, results, strict=True) if result is None]:
+            _answer(rest, await self._in_thread(self._locked, [operation for operation, _ in rest]))
+        if attempt:
+            await self._clear_up(attempt)
+
+    async def _attempted(self, operations: Sequence[Operation]) -> tuple[Attempt | None, Sequence[Result | None]]:
+        """The attempt, and what came of each operation; None for those that have to go under the locks."""
+        try:
+            quick = attempts.are_quick(operations)
+            attempt = Attempt(operations) if quick else await self._in_thread(Attempt, operations)
+            query = attempt.query()
+            written = {session_id for (session_id,) in await self._database.rows(*query)} if query else set()
+            return attempt, attempt.settle(written)
+        except (psycopg.Error, OSError) as error:
+            log.error("commit.failed", operations=len(operations), error=str(error))
+            await self._database.close()
+            return None, [DatabaseUnavailable(retry_after=1)] * len(operations)
+        except Exception as error:  # one operation has found a defect, from which the others must not suffer
+            log.error("commit.defect", operations=len(operations), exc_info=error)
+            return None, [None] * len(operations)
+
+    async def _clear_up(self, attempt: Attempt) -> None:
+        try:
+            for query in attempt.due:
+                await self._database.rows(*query)
+        except (psycopg.Error, OSError) as error:  # what was written stands
+            log.warning("state.not_cleared_up", error=str(error))
+            await self._database.close()
+            attempt.forget()
+
+    async def _in_thread(self, act: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, act, *arguments)
+
+    def _locked(self, operations: Sequence[Operation]) -> list[Result]:
+        if time.monotonic() - self._thread_used_at > IDLE_S:
+            connection.close_if_unusable_or_obsolete()
+        results = _under_locks(operations)
+        self._thread_used_at = time.monotonic()
+        return results
 
 
-def _locked(operations: Sequence[Operation]) -> list[Result]:
-    results = _guarded(snapshots.commit, operations) if operations else []
-    if None not in results:
-        return [result for result in results if result is not None]
-    if len(operations) == 1:
-        return [Internal()]
-    return [result for operation in operations for result in _locked([operation])]
-
-
-def _guarded(
-    commit: Callable[[Sequence[Operation]], Sequence[Result | None]], operations: Sequence[Operation]
-) -> list[Result | None]:
-    """The results of `commit`; None for all after a defect: one operation has found it, the others must not suffer."""
+def _under_locks(operations: Sequence[Operation]) -> list[Result]:
+    """Commit them together; after a defect each by itself, so that it harms no other."""
     try:
-        return list(commit(operations))
+        return snapshots.commit(operations)
     except Error as error:
         log.error("commit.failed", operations=len(operations), error=str(error))
         pooling.renew_if_lost()
         return [DatabaseUnavailable(retry_after=1)] * len(operations)
     except Exception as error:
         log.error("commit.defect", operations=len(operations), exc_info=error)
-        return [None] * len(operations)
+        if len(operations) == 1:
+            return [Internal()]
+        return [result for operation in operations for result in _under_locks([operation])]
 
 
-def _answer(batch: Sequence[_Entry], results: Sequence[Result]) -> None:
-    """Wake the waiting; each event loop only once, for all of its callers."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[asyncio.Future[Result], Result]]] = defaultdict(list)
-    for entry, result in zip(batch, results, strict=True):
-        if isinstance(entry.waiting, Future):
-            entry.waiting.set_result(result)
-        else:
-            by_loop[entry.waiting.get_loop()].append((entry.waiting, result))
-    for loop, answers in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_wake, answers)
-        except RuntimeError:
-            log.warning("commit.nobody_waits", operations=len(answers))  # the loop has closed; the writes stand
-
-
-def _wake(answers: Sequence[tuple["asyncio.Future[Result]", Result]]) -> None:
-    for waiting, result in answers:
-        if not waiting.done():  # its caller may have gone
+def _answer(entries: Sequence[_Entry], results: Sequence[Result | None]) -> None:
+    for (_, waiting), result in zip(entries, results, strict=True):
+        if result is not None and not waiting.done():  # its caller may have gone
             waiting.set_result(result)
 
 
-def _flusher(operation: Operation) -> _Flusher:
-    flushers = _flushers
-    if len(flushers) < FLUSHERS:
-        flushers = _start()
-    return flushers[hash(operation.session_id) % FLUSHERS]
+def _lane(operation: Operation) -> _Lane:
+    loop = asyncio.get_running_loop()
+    lanes = _lanes.get(loop)
+    if lanes is None:
+        lanes = _lanes[loop] = tuple(_Lane() for _ in range(LANES))
+    return lanes[hash(operation.session_id) % len(lanes)]
 
 
-def _start() -> tuple[_Flusher, ...]:
-    global _flushers
-    with _starting:
-        if not _flushers:
-            _flushers = tuple(map(_Flusher, range(FLUSHERS)))
-        return _flushers
-
-
-_flushers: tuple[_Flusher, ...] = ()
-_starting = threading.Lock()
+_lanes: dict[asyncio.AbstractEventLoop, tuple[_Lane, ...]] = {}

@@ -1,4 +1,4 @@
-"""One session's state while a batch of writes works on it: in memory, under the lock of the session's row."""
+"""One session's state while a batch of writes works on it: in memory, as its locked row says or as last remembered."""
 
 import datetime as dt
 import uuid
@@ -23,6 +23,10 @@ class Moment(NamedTuple):
     expires_at: dt.datetime
 
 
+class NotRemembered(LookupError):
+    """Only the database can say."""
+
+
 class Held:
     """What the session holds now, after the writes of this batch, and the versions they made."""
 
@@ -34,11 +38,13 @@ class Held:
         *,
         is_stored: bool = False,
         is_unopened: bool = False,
+        is_remembered: bool = False,
     ) -> None:
         self.session_id, self.user_id, status, self.last_activity_at = session
         self.is_active = status == ACTIVE
         self.is_stored = is_stored  # whether there is a row of a state to replace
         self.is_unopened = is_unopened
+        self._is_remembered = is_remembered
         self.state = state
         self.version = state.version if state else 0
         self.document = document
@@ -60,7 +66,7 @@ class Held:
         """A session as the process knows it, which may be old."""
         snapshot, document, last_activity_at = known
         session = LockedSession(snapshot.session_id, snapshot.user_id, ACTIVE, last_activity_at)
-        return cls(session, snapshot, document, is_stored=True)
+        return cls(session, snapshot, document, is_stored=True, is_remembered=True)
 
     @classmethod
     def unopened(cls, session_id: str, user_id: str, at: dt.datetime) -> "Held":
@@ -100,7 +106,7 @@ class Held:
         return self.state is not None and self.state.expires_at <= at
 
     def document_at(self, version: int) -> Document | None:
-        """The state at a version of this epoch that is kept; version 0 is `{}` (STA-52)."""
+        """The state at a version of this epoch that is kept; version 0 is `{}` (STA-52). Raises NotRemembered."""
         if version == 0:
             return EMPTY
         if self.state is None or not oldest_kept(self.version) <= version <= self.version:
@@ -108,6 +114,8 @@ class Held:
         loaded = self.version - len(self._documents) + 1
         if version >= loaded:
             return self._documents[version - loaded]
+        if self._is_remembered:
+            raise NotRemembered
         if version not in self._rewound:
             log = history.between(self.session_id, self.state.epoch, version, loaded)
             self._rewound[version] = history.rewound(self._documents[0], log)

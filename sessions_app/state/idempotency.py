@@ -51,9 +51,9 @@ class Memory:
         if keys := sorted({(repeat.scope, repeat.key) for repeat in repeats}):
             self._load(keys)
 
-    def recall(self, repeat: Repeat | None) -> Answer | None:
+    def recall(self, repeat: Repeat) -> Answer | None:
         """The answer this request had before. Raises IdempotencyKeyReused if the key stood for another request."""
-        if repeat is None or (found := self._kept.get((repeat.scope, repeat.key))) is None:
+        if (found := self._kept.get((repeat.scope, repeat.key))) is None:
             return None
         digest, answer = found
         if digest != repeat.digest:

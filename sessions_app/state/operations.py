@@ -22,6 +22,7 @@ class Operation(NamedTuple):
     precondition: Precondition = NONE
     repeat: Repeat | None = None  # Idempotency-Key
     op_id: str | None = None  # DEV-44; needs a device_id
+    sent_bytes: int = 0  # length of the request, where it may be long
     origin: str | None = None  # the connection whose ack the frame is, for the door to fan-out (DEV-42)
 
     def performer(self, owner: str) -> str:

@@ -29,7 +29,9 @@ class Change(NamedTuple):
 
     def backward(self, document: Document) -> bytes:
         """What the touched keys were in `document`, as a canonical object."""
-        return document.pick([*self.changed, *self.deleted] if self.deleted else self.changed.keys())
+        if self.deleted:
+            return document.pick([*self.changed, *self.deleted])
+        return document.pick_ordered(self.changed)  # made in order
 
 
 def update(document: Document, changes: Mapping[str, Any], deleted_keys: Collection[str]) -> Change:

@@ -5,14 +5,14 @@ A query begins after every request it answers, so each reader sees what had been
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import psycopg
 import structlog
-from django.db import connection as django_connection
 
 from sessions_app.errors import DatabaseUnavailable
 from sessions_app.state import columns, rows, statements
+from sessions_app.state.loop_connection import LoopConnection
 from sessions_app.state.rows import Found
 
 MOST_PER_QUERY: Final = 64
@@ -39,7 +39,7 @@ class _Reader:
     def __init__(self) -> None:
         self._waiting: list[tuple[str, asyncio.Future[Found | None]]] = []
         self._wake = asyncio.Event()
-        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._connection = LoopConnection()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def read(self, session_id: str) -> Found | None:
@@ -55,7 +55,7 @@ class _Reader:
         """End the task and close the connection."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        await self._close()
+        await self._connection.close()
 
     async def _run(self) -> None:
         while True:
@@ -71,23 +71,14 @@ class _Reader:
                 found = await self._query(sorted({session_id for session_id, _ in batch}))
         except (psycopg.Error, OSError, TimeoutError) as error:
             log.warning("reader.failed", reads=len(batch), error=str(error))
-            await self._close()
+            await self._connection.close()
             _tell(batch, {}, DatabaseUnavailable(retry_after=1))
         else:
             _tell(batch, found, None)
 
     async def _query(self, session_ids: Sequence[str]) -> dict[str, Found]:
-        if self._connection is None or self._connection.closed:
-            self._connection = await psycopg.AsyncConnection.connect(**_parameters(), autocommit=True)
-            self._connection.prepare_threshold = 0
-            columns.register(self._connection)
-        cursor = await self._connection.execute(statements.READ, [columns.texts(session_ids)], binary=True)
-        return {row[0]: rows.found(row) for row in await cursor.fetchall()}
-
-    async def _close(self) -> None:
-        leaving, self._connection = self._connection, None
-        if leaving is not None:
-            await leaving.close()
+        found = await self._connection.rows(statements.READ, [columns.texts(session_ids)])
+        return {row[0]: rows.found(row) for row in found}
 
 
 def _tell(
@@ -104,12 +95,6 @@ def _tell(
             answer.set_exception(error)
 
 
-def _parameters() -> dict[str, Any]:
-    """Where Django's own connection leads; without its cursors and adapters, which are not asynchronous."""
-    parameters = django_connection.get_connection_params()
-    return {name: value for name, value in parameters.items() if name not in _DJANGO_ONLY}
-
-
 def _reader() -> _Reader:
     loop = asyncio.get_running_loop()
     if loop not in _readers:
@@ -117,5 +102,4 @@ def _reader() -> _Reader:
     return _readers[loop]
 
 
-_DJANGO_ONLY = frozenset({"context", "cursor_factory", "prepare_threshold", "pool", "client_encoding"})
 _readers: dict[asyncio.AbstractEventLoop, _Reader] = {}

@@ -139,6 +139,7 @@ def _operation(call: Call, members: Mapping[str, Any], write: Write) -> Operatio
         app_version=members.get("app_version"),
         precondition=_precondition(call.headers),
         repeat=_repeat(call, members.get("user_id")),
+        sent_bytes=len(call.body),
     )
 
 

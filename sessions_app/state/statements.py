@@ -42,11 +42,11 @@ _LOGGED = """
     INSERT INTO sessions_app_stateversion (
         session_id, epoch, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
         deleted_keys, previous, checksum, size_bytes, created_at)
-    SELECT session_id, epoch::uuid, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
+    SELECT session_id, epoch, version, source, device_id, app_version, performer_id, op_id, op_digest, changes,
            convert_from(deleted_keys, 'UTF8')::jsonb, previous, checksum, size_bytes, %s"""
 _STATE = """
     UPDATE sessions_app_state s
-    SET epoch = made.epoch::uuid, version = made.version, data = made.data, size_bytes = made.size_bytes,
+    SET epoch = made.epoch, version = made.version, data = made.data, size_bytes = made.size_bytes,
         checksum = made.checksum, device_id = made.device_id, app_version = made.app_version,
         created_at = made.begun_at, updated_at = %s, expires_at = %s, expires_on = %s"""
 
@@ -63,7 +63,7 @@ FOLLOW = f"""{_MADE}, repeated AS (
     SELECT made.session_id FROM made JOIN sessions_app_stateversion USING (session_id, device_id, op_id)
 ), current AS (
     SELECT s.ctid AS place, s.session_id FROM sessions_app_state s JOIN made USING (session_id)
-    WHERE made.data IS NOT NULL AND s.epoch = made.epoch::uuid AND s.version = made.follows
+    WHERE made.data IS NOT NULL AND s.epoch = made.epoch AND s.version = made.follows
       AND s.expires_at > %s AND NOT s.is_sealed AND s.session_id NOT IN (SELECT session_id FROM repeated)
     ORDER BY s.session_id FOR NO KEY UPDATE OF s
 ), changed AS ({_STATE}
@@ -79,7 +79,7 @@ INSERT = """
 INSERT INTO sessions_app_state (
     session_id, epoch, version, data, size_bytes, checksum, device_id, app_version, created_at, updated_at, expires_at,
     expires_on)
-SELECT session_id, epoch::uuid, version, data, size_bytes, checksum, device_id, app_version, begun_at, %s, %s, %s
+SELECT session_id, epoch, version, data, size_bytes, checksum, device_id, app_version, begun_at, %s, %s, %s
 FROM unnest(%s, %s, %s, %s, %s, %s, %s, %s, %s) AS made(
     session_id, epoch, version, data, size_bytes, checksum, device_id, app_version, begun_at)"""
 
@@ -88,7 +88,7 @@ FORGET = """
 WITH gone AS (
     DELETE FROM sessions_app_stateversion l
     USING unnest(%s, %s, %s) AS v(session_id, epoch, oldest)
-    WHERE l.session_id = v.session_id AND (l.epoch <> v.epoch::uuid OR l.version < v.oldest)
+    WHERE l.session_id = v.session_id AND (l.epoch <> v.epoch OR l.version < v.oldest)
     RETURNING l.session_id, l.device_id, l.created_at
 )
 INSERT INTO sessions_app_writer AS w (session_id, device_id, written_at)

@@ -10,8 +10,9 @@ from typing import Final
 import orjson
 
 from sessions_app import prepared
+from sessions_app.prepared import Query
 from sessions_app.state import statements
-from sessions_app.state.columns import Column, bigints, blobs, texts, timestamps
+from sessions_app.state.columns import Column, bigints, blobs, texts, timestamps, uuids
 from sessions_app.state.held import Held, Moment
 from sessions_app.state.rows import Found, LoadedState, LockedSession, found
 from sessions_app.state.versions import Snapshot, Version, oldest_kept
@@ -58,31 +59,29 @@ def write(changed: Sequence[Held], now: Moment) -> None:
         prepared.run(statements.INSERT, [*_times(now), *_states(inserted)])
 
 
-def follow(changed: Sequence[Held], now: Moment) -> set[str]:
+def following(changed: Sequence[Held], now: Moment) -> Query:
     """The same for stored states without a lock, where they are still at the version that was followed.
 
-    Returns their sessions; one with a repeated op_id is not among them. A statement of its own transaction: what it
-    returns is committed. `changed` is in the order in which rows are locked.
+    A statement of its own transaction; its rows are the sessions that were written, and one with a repeated op_id is
+    not among them. `changed` is in the order in which rows are locked.
     """
-    parameters = [*_made(changed), now.at, *_times(now), now.at]
-    return {session_id for (session_id,) in prepared.rows(statements.FOLLOW, parameters)}
+    return Query(statements.FOLLOW, [*_made(changed), now.at, *_times(now), now.at])
 
 
-def touch(session_ids: Sequence[str], at: dt.datetime) -> None:
+def touching(session_ids: Sequence[str], at: dt.datetime) -> Query:
     """Note that somebody acted within the sessions."""
-    prepared.run(statements.TOUCH, [at, texts(session_ids)])
+    return Query(statements.TOUCH, [at, texts(session_ids)])
 
 
-def forget_old(changed: Sequence[Held]) -> None:
+def forgetting_old(changed: Sequence[Held]) -> Query | None:
     """Drop what an earlier epoch left, and from time to time what is older than the history that is kept."""
     forgetting = [held for held in changed if held.made[0].version == 1 or _outgrows(held.made)]
-    if forgetting:
-        prepared.run(statements.FORGET, _kept(forgetting))
+    return Query(statements.FORGET, _kept(forgetting)) if forgetting else None
 
 
 def forget_log(session_id: str) -> None:
     """Erase the operation log of a session whose row is locked."""
-    prepared.run(statements.FORGET, [texts([session_id]), texts([_NO_EPOCH]), bigints([1])])
+    prepared.run(statements.FORGET, [texts([session_id]), uuids([_NO_EPOCH]), bigints([1])])
 
 
 def _outgrows(made: Sequence[Version]) -> bool:
@@ -99,7 +98,9 @@ def _times(now: Moment) -> tuple[dt.datetime, dt.datetime, dt.date]:
 def _made(changed: Sequence[Held]) -> list[Column]:
     versions = [version for held in changed for version in held.made]
     # Only the newest version of a session brings its state along.
-    states = [held if version is held.made[-1] else None for held in changed for version in held.made]
+    data = [held.data if version is held.made[-1] else None for held in changed for version in held.made]
+    begun = [held.state.created_at if held.state else None for held in changed for _ in held.made]
+    follows = [held.made[0].version - 1 for held in changed for _ in held.made]
     columns = list(zip(*versions, strict=True))
     (
         ids,
@@ -120,7 +121,7 @@ def _made(changed: Sequence[Held]) -> list[Column]:
     ) = columns
     return [
         texts(ids),
-        texts(epochs),
+        uuids(epochs),
         bigints(numbers),
         texts(sources),
         texts(devices),
@@ -133,9 +134,9 @@ def _made(changed: Sequence[Held]) -> list[Column]:
         blobs(previous),
         texts(sums),
         bigints(sizes),
-        blobs([held.data if held else None for held in states]),
-        timestamps([held.state.created_at if held and held.state else None for held in states]),
-        bigints([held.made[0].version - 1 if held else 0 for held in states]),
+        blobs(data),
+        timestamps(begun),
+        bigints(follows),
     ]
 
 
@@ -143,7 +144,7 @@ def _states(changed: Sequence[Held]) -> list[Column]:
     snapshots = [held.state for held in changed if isinstance(held.state, Snapshot)]
     return [
         texts([s.session_id for s in snapshots]),
-        texts([s.epoch for s in snapshots]),
+        uuids([s.epoch for s in snapshots]),
         bigints([s.version for s in snapshots]),
         blobs([held.data for held in changed]),
         bigints([len(s.canonical) for s in snapshots]),
@@ -158,6 +159,6 @@ def _kept(changed: Sequence[Held]) -> list[Column]:
     last = [held.made[-1] for held in changed]
     return [
         texts([v.session_id for v in last]),
-        texts([v.epoch for v in last]),
+        uuids([v.epoch for v in last]),
         bigints([oldest_kept(v.version) for v in last]),
     ]

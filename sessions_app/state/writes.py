@@ -18,6 +18,7 @@ class _AnyWrite:
     """What every write can say of itself."""
 
     source: ClassVar[str]
+    amplifies: ClassVar[bool] = False  # whether it may make much of little
     revives: ClassVar[bool] = False  # whether it starts an expired state anew (STA-60, STA-61)
     misfit: ClassVar[str] = "base_version {} is not the current version {}"
     digest: bytes | None = None  # what an op_id stands for (DEV-44)
@@ -136,6 +137,7 @@ class JsonPatch(DirectWrite):
     """RFC 6902 (STA-50)."""
 
     source = "patch"
+    amplifies = True
     patch: Any
 
     def change(self, current: Document) -> Change:

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from sessions_app.state import committer
 from tests.factories import make_token
 from tests.processes import RedisServer, WebProcess
 from tests.sockets import Device
@@ -30,7 +29,6 @@ def rows(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
         in_use.append(django_db_blocker)
         yield
         in_use.clear()
-        committer.stop()
         call_command("flush", "--no-input", verbosity=0)
 
 

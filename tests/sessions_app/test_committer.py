@@ -2,27 +2,33 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
 from sessions_app import snapshots
 from sessions_app.errors import DatabaseUnavailable, Internal
-from sessions_app.state import committer
+from sessions_app.state import committer, loop_connection
+from sessions_app.state.attempts import Attempt
 from sessions_app.state.operations import Operation
 from sessions_app.state.state_errors import VersionConflict
-from sessions_app.state.writes import MergePatch, Update, Write
+from sessions_app.state.writes import JsonPatch, MergePatch, Update, Write
 from tests.factories import make_caller, make_snapshot
 
 
-@pytest.fixture(autouse=True)
-def flushers() -> Iterator[None]:
-    """Fresh threads for each test."""
-    yield
-    committer.stop()
+def run(*coroutines: Coroutine[Any, Any, Any]) -> list[Any]:
+    """What each made of it, or its error, all on one new event loop that ends as a web process does."""
+
+    async def all_at_once() -> list[Any]:
+        try:
+            return await asyncio.gather(*coroutines, return_exceptions=True)
+        finally:
+            await committer.stop()
+
+    return asyncio.run(all_at_once())
 
 
 def wish(session_id: str, write: Write | None = None) -> Operation:
@@ -30,38 +36,39 @@ def wish(session_id: str, write: Write | None = None) -> Operation:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_commit_from_many_threads_counts_every_write():
-    """L1: no version is lost or made twice."""
+def test_every_write_of_many_callers_counts():
+    """L1: no version is lost or made twice, whether it came from a loop or from a thread."""
     ids = [make_snapshot("u1").session_id for _ in range(4)]
-    with ThreadPoolExecutor(16) as pool:
-        outcomes = list(pool.map(lambda number: committer.commit(wish(ids[number % 4])), range(80)))
 
-    versions = sorted(
-        (outcome.snapshot.session_id, outcome.snapshot.version) for outcome in outcomes if outcome.snapshot
-    )
+    def from_a_thread(number: int) -> Any:
+        try:
+            return committer.commit(wish(ids[number % 4]))
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        from_threads = [pool.submit(from_a_thread, number) for number in range(40)]
+        outcomes = run(*[committer.committed(wish(ids[number % 4])) for number in range(40)])
+        outcomes += [outcome.result() for outcome in from_threads]
+
+    versions = sorted((outcome.snapshot.session_id, outcome.snapshot.version) for outcome in outcomes)
     assert versions == sorted((session_id, version) for session_id in ids for version in range(2, 22))
 
 
 @pytest.mark.django_db(transaction=True)
 def test_commit_gathers_what_waits(monkeypatch):
     """STA-64: while one commit is under way, the next batch forms; none is larger than 64."""
-    session_id = make_snapshot("u1").session_id
-    sizes, commit, first = [], snapshots.commit_optimistically, threading.Event()
+    session_id, sizes = make_snapshot("u1").session_id, []
 
-    def counting(operations: Any) -> Any:
-        sizes.append(len(operations))
-        first.wait(5)
-        return commit(operations)
+    class Counting(Attempt):
+        def __init__(self, operations: Sequence[Operation]) -> None:
+            sizes.append(len(operations))
+            super().__init__(operations)
 
-    monkeypatch.setattr(snapshots, "commit_optimistically", counting)
+    monkeypatch.setattr(committer, "Attempt", Counting)
+    outcomes = run(*[committer.committed(wish(session_id)) for _ in range(150)])
 
-    async def all_at_once() -> None:
-        calls = [asyncio.ensure_future(committer.committed(wish(session_id))) for _ in range(150)]
-        await asyncio.sleep(0.05)
-        first.set()
-        await asyncio.gather(*calls)
-
-    asyncio.run(all_at_once())
+    assert [outcome.version.version for outcome in outcomes] == list(range(2, 152))
     assert sum(sizes) == 150
     assert max(sizes) == committer.MOST_PER_BATCH
     assert len(sizes) <= 5
@@ -79,16 +86,68 @@ def test_commit_inside_a_transaction_is_part_of_it():
         committer.commit(wish(session_id, Update(1, {"a": 1}, [])))
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_loop_is_not_held_up_by_what_takes_long(monkeypatch):
+    """A large state, a large request, a patch that may make much of little: computed in a thread."""
+    small, large = (make_snapshot("u1", {"text": "x" * size}).session_id for size in (10, 100_000))
+    seen: list[bool] = []
+
+    class Watched(Attempt):
+        def __init__(self, operations: Sequence[Operation]) -> None:
+            seen.append(threading.current_thread() is threading.main_thread())
+            super().__init__(operations)
+
+    monkeypatch.setattr(committer, "Attempt", Watched)
+    copying = JsonPatch([{"op": "copy", "from": "/text", "path": "/again"}])
+    for operation in (wish(small), wish(large), wish(small)._replace(sent_bytes=100_000), wish(small, copying)):
+        [outcome] = run(committer.committed(operation))
+        assert outcome.version
+
+    assert seen == [True, False, False, False]
+
+
 def test_a_failed_commit_refuses_all_of_its_batch(monkeypatch):
     """STA-64: 503 for each, and the next batch is tried again."""
     monkeypatch.setattr(snapshots, "commit", raises(OperationalError("away")))
 
-    async def both() -> list[Any]:
-        return await asyncio.gather(*[committer.committed(wish("a")) for _ in range(5)], return_exceptions=True)
-
-    refused = asyncio.run(both())
+    refused = run(*[committer.committed(wish("a")) for _ in range(5)])
     assert [type(error) for error in refused] == [DatabaseUnavailable] * 5
     assert {error.retry_after for error in refused} == {1}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_does_not_answer_refuses_the_attempt_too(monkeypatch):
+    """STA-64: nobody knows whether it was committed; the lane goes on with a connection of its own making."""
+    session_id = make_snapshot("u1").session_id
+
+    async def cut_and_write() -> list[Any]:
+        first = await committer.committed(wish(session_id))
+        await asyncio.to_thread(_cut_the_lanes)
+        try:
+            second: Any = await committer.committed(wish(session_id))
+        except DatabaseUnavailable as error:
+            second = error
+        return [first, second, await committer.committed(wish(session_id))]
+
+    [[first, second, third]] = run(cut_and_write())
+    assert first.version.version == 2
+    assert isinstance(second, DatabaseUnavailable)
+    assert third.version.version == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_idle_connection_that_was_cut_fails_nobody(monkeypatch):
+    """A restart of the database between two writes: the connection is tried before it is trusted."""
+    session_id = make_snapshot("u1").session_id
+    monkeypatch.setattr(loop_connection, "IDLE_S", 0.0)
+
+    async def cut_and_write() -> Any:
+        await committer.committed(wish(session_id))
+        await asyncio.to_thread(_cut_the_lanes)
+        return await committer.committed(wish(session_id))
+
+    [outcome] = run(cut_and_write())
+    assert outcome.version.version == 3
 
 
 def test_a_defect_harms_only_its_own_operation(monkeypatch):
@@ -100,54 +159,46 @@ def test_a_defect_harms_only_its_own_operation(monkeypatch):
         return [operation.session_id for operation in operations]
 
     monkeypatch.setattr(snapshots, "commit", commit)
-    monkeypatch.setattr(committer, "FLUSHERS", 1)
+    monkeypatch.setattr(committer, "LANES", 1)
 
-    async def three() -> list[Any]:
-        names = ("good", "bad", "fine")
-        return await asyncio.gather(*[committer.committed(wish(name)) for name in names], return_exceptions=True)
-
-    good, bad, fine = asyncio.run(three())
+    good, bad, fine = run(*[committer.committed(wish(name)) for name in ("good", "bad", "fine")])
     assert (good, fine) == ("good", "fine")
     assert isinstance(bad, Internal)
 
 
+def test_a_defect_of_an_attempt_is_left_for_the_lock(monkeypatch):
+    """What cannot even be tried is committed as if nothing were remembered."""
+    monkeypatch.setattr(committer, "Attempt", raises(ZeroDivisionError()))
+    monkeypatch.setattr(snapshots, "commit", lambda operations: ["done"] * len(operations))
+
+    assert run(committer.committed(wish("a"))) == ["done"]
+
+
 def test_a_full_inbox_refuses_at_once(monkeypatch):
     """Nobody waits for an answer that would come too late."""
-    held = threading.Event()
     monkeypatch.setattr(committer, "MOST_WAITING", 3)
-    monkeypatch.setattr(snapshots, "commit", lambda operations: held.wait(5) and ["done"] * len(operations))
+    monkeypatch.setattr(snapshots, "commit", lambda operations: ["done"] * len(operations))
 
-    async def too_many() -> list[Any]:
-        calls = [asyncio.ensure_future(committer.committed(wish("a"))) for _ in range(20)]
-        await asyncio.sleep(0.05)
-        held.set()
-        return await asyncio.gather(*calls, return_exceptions=True)
-
-    found = asyncio.run(too_many())
+    found = run(*[committer.committed(wish("a")) for _ in range(20)])
     assert found[0] == "done"
     assert isinstance(found[-1], DatabaseUnavailable)
 
 
 def test_stop_finishes_what_was_queued(monkeypatch):
     """DEV-69: started writes are committed and answered."""
-    done: list[str] = []
+    monkeypatch.setattr(snapshots, "commit", lambda operations: [operation.session_id for operation in operations])
 
-    def commit(operations: Any) -> Any:
-        done.extend(operation.session_id for operation in operations)
-        return ["done"] * len(operations)
+    async def write_and_stop() -> list[Any]:
+        waiting = [asyncio.ensure_future(committer.committed(wish(f"s{number}"))) for number in range(20)]
+        await asyncio.sleep(0)
+        await committer.stop()
+        return [await one for one in waiting]
 
-    monkeypatch.setattr(snapshots, "commit", commit)
-    with ThreadPoolExecutor(4) as pool:
-        waiting = [pool.submit(committer.commit, wish(f"s{number}")) for number in range(20)]
-        for future in waiting:
-            future.result()
-    committer.stop()
-
-    assert sorted(done) == sorted(f"s{number}" for number in range(20))
+    assert asyncio.run(write_and_stop()) == [f"s{number}" for number in range(20)]
 
 
 def test_a_caller_that_left_disturbs_nobody(monkeypatch):
-    """Its loop is gone; the flusher goes on."""
+    """It is gone; the lane goes on."""
     started, go = threading.Event(), threading.Event()
 
     def commit(operations: Any) -> Any:
@@ -156,17 +207,26 @@ def test_a_caller_that_left_disturbs_nobody(monkeypatch):
         return ["done"] * len(operations)
 
     monkeypatch.setattr(snapshots, "commit", commit)
-    monkeypatch.setattr(committer, "FLUSHERS", 1)
+    monkeypatch.setattr(committer, "LANES", 1)
 
-    async def leave() -> None:
+    async def leave() -> Any:
         waiting = asyncio.ensure_future(committer.committed(wish("a")))
         await asyncio.to_thread(started.wait, 5)
         waiting.cancel()
+        go.set()
+        return await committer.committed(wish("b"))
 
-    asyncio.run(leave())
-    go.set()
-    result: Any = asyncio.run(committer.committed(wish("b")))
-    assert result == "done"
+    assert run(leave()) == ["done"]
+
+
+def _cut_the_lanes() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid() AND query LIKE %s",
+            ["\nWITH made AS%"],
+        )
+    connection.close()
 
 
 def raises(error: Exception) -> Any:

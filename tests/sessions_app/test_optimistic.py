@@ -1,19 +1,21 @@
 """Writes that hold no lock: one statement, refused by the state's row unless all is as the process knew it."""
 
+import asyncio
 import datetime as dt
-import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 
-from sessions_app import clock, sessions, snapshots
+from sessions_app import clock, prepared, sessions, snapshots
 from sessions_app.errors import SessionAlreadyClosed
 from sessions_app.kinds import DomainError
 from sessions_app.models import Session, State, StateVersion
-from sessions_app.state import committer, known, statestore
+from sessions_app.state import committer, known, loop_connection, statements
+from sessions_app.state.attempts import Attempt
 from sessions_app.state.idempotency import Repeat
 from sessions_app.state.operations import Operation, Outcome
 from sessions_app.state.state_errors import VersionConflict
@@ -28,10 +30,31 @@ def wish(session_id: str, write: Write, **over: Any) -> Operation:
     return Operation(session_id=session_id, write=write, **{"by": make_caller("u1"), "user_id": "u1", **over})
 
 
+def attempted(*operations: Operation) -> list[Outcome | None]:
+    """What came about without a lock, housekeeping included."""
+    attempt = Attempt(operations)
+    query = attempt.query()
+    results = attempt.settle({session_id for (session_id,) in prepared.rows(*query)} if query else set())
+    for due in attempt.due:
+        prepared.run(*due)
+    return results
+
+
 def made(*operations: Operation) -> list[int | None]:
     """The versions that came about without a lock."""
-    results = snapshots.commit_optimistically(operations)
-    return [result.version.version if result and result.version else None for result in results]
+    return [result.version.version if result and result.version else None for result in attempted(*operations)]
+
+
+def written(operation: Operation) -> Outcome:
+    """What came of it in the end."""
+
+    async def once() -> Outcome:
+        try:
+            return await committer.committed(operation)
+        finally:
+            await committer.stop()
+
+    return asyncio.run(once())
 
 
 def stored(session_id: str) -> bytes:
@@ -94,10 +117,10 @@ def test_a_state_that_another_process_has_changed_is_left_for_the_lock():
 
     assert made(wish(before.session_id, MergePatch({"n": 1}))) == [None]
     known.remember([old])
-    assert committer.commit(wish(before.session_id, MergePatch({"n": 1}))).version.version == 3  # type: ignore[union-attr]
+    assert written(wish(before.session_id, MergePatch({"n": 1}))).version.version == 3  # type: ignore[union-attr]
     known.remember([old])
     with pytest.raises(VersionConflict, match="base_version 1 is not the current version 3"):
-        committer.commit(wish(before.session_id, Update(1, {"n": 9}, [])))
+        written(wish(before.session_id, Update(1, {"n": 9}, [])))
     assert stored(before.session_id) == b'{"n":1,"other":1}'
 
 
@@ -108,7 +131,7 @@ def test_a_write_after_the_end_is_refused_though_the_process_knows_nothing_of_it
 
     assert made(wish(session_id, MergePatch({"n": 1}))) == [None]
     with pytest.raises(SessionAlreadyClosed):
-        committer.commit(wish(session_id, MergePatch({"n": 1})))
+        written(wish(session_id, MergePatch({"n": 1})))
 
 
 def test_an_op_id_that_comes_again_writes_nothing_and_gets_its_first_version():
@@ -118,7 +141,7 @@ def test_an_op_id_that_comes_again_writes_nothing_and_gets_its_first_version():
     assert made(first) == [2]
 
     assert made(first, wish(other, MergePatch({"n": 1}))) == [None, 2]
-    outcome = committer.commit(first)
+    outcome = written(first)
     assert (outcome.duplicate, outcome.version and outcome.version.version) == (True, 2)
     assert StateVersion.objects.filter(session_id=session_id).count() == 2
     assert made(first._replace(op_id="o2"), first._replace(op_id="o2")) == [3, 3]
@@ -127,31 +150,33 @@ def test_an_op_id_that_comes_again_writes_nothing_and_gets_its_first_version():
 def test_no_version_is_later_than_the_end_of_its_session():
     """STA-6, STA-64: writers and the end race for the state's row; after the end every write is refused."""
     ids = [make_snapshot("u1").session_id for _ in range(6)]
-    ended = threading.Event()
+    ended = asyncio.Event()
 
-    def write(session_id: str) -> list[type]:
+    async def write(session_id: str) -> list[type]:
         refused: list[type] = []
         while len(refused) < 3:
             try:
-                committer.commit(wish(session_id, MergePatch({"n": len(refused)})))
+                await committer.committed(wish(session_id, MergePatch({"n": len(refused)})))
                 assert not refused
             except DomainError as error:
                 refused.append(type(error))
-                assert ended.wait(5)
+                await ended.wait()
         return refused
 
-    def end() -> None:
-        try:
-            for session_id in ids:
-                sessions.end(session_id, user_id="u1", performer_id="u1", by=make_caller("u1"))
-        finally:
-            connection.close()
-            ended.set()
+    async def end() -> None:
+        for session_id in ids:
+            await asyncio.to_thread(_end, session_id)
+        ended.set()
 
-    with ThreadPoolExecutor(len(ids) + 1) as pool:
-        writers = [pool.submit(write, session_id) for session_id in ids]
-        pool.submit(end).result()
-        assert {kind for writer in writers for kind in writer.result()} == {SessionAlreadyClosed}
+    async def race() -> list[Any]:
+        try:
+            async with asyncio.timeout(60):
+                return await asyncio.gather(end(), *map(write, ids))
+        finally:
+            await committer.stop()
+
+    _, *refusals = asyncio.run(race())
+    assert {kind for refused in refusals for kind in refused} == {SessionAlreadyClosed}
 
     for session in Session.objects.all():
         last = StateVersion.objects.filter(session_id=session.pk).latest("version")
@@ -166,7 +191,7 @@ def test_batches_with_and_without_locks_never_wait_for_each_other():
     until = clock.now() + dt.timedelta(seconds=2)
 
     def write(number: int) -> int:
-        commits: Any = [snapshots.commit, snapshots.commit_optimistically][number % 2]
+        commits: Any = [snapshots.commit, lambda operations: attempted(*operations)][number % 2]
         order, count = (ids if number < 2 else ids[::-1]), 0
         try:
             with connection.cursor() as cursor:
@@ -198,14 +223,18 @@ def test_what_is_tidied_later_harms_nobody(monkeypatch):
     assert found is not None
     known.remember([found._replace(last_activity_at=clock.now() - dt.timedelta(hours=1))])
 
-    def away(*arguments: Any) -> None:
-        raise OperationalError("away")
+    rows = loop_connection.LoopConnection.rows
 
-    monkeypatch.setattr(statestore, "touch", away)
-    assert made(wish(session_id, MergePatch({"n": 1}))) == [3]
+    async def away(self: Any, statement: str, parameters: Any) -> Any:
+        if statement == statements.TOUCH:
+            raise psycopg.OperationalError("away")
+        return await rows(self, statement, parameters)
+
+    monkeypatch.setattr(loop_connection.LoopConnection, "rows", away)
+    assert written(wish(session_id, MergePatch({"n": 1}))).version.version == 3  # type: ignore[union-attr]
     monkeypatch.undo()
     Session.objects.update(last_activity_at=clock.now() - dt.timedelta(hours=1))
-    assert made(wish(session_id, MergePatch({"n": 2}))) == [4]
+    assert written(wish(session_id, MergePatch({"n": 2}))).version.version == 4  # type: ignore[union-attr]
     assert clock.now() - Session.objects.get().last_activity_at < dt.timedelta(minutes=1)  # SES-54
 
 
