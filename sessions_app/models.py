@@ -98,8 +98,8 @@ class Session(models.Model):
     def record(self, *, lines: int, head: str) -> None:
         """Move along with the log, which is activity (SES-54); in memory, until `save_recorded`."""
         self.log_lines, self.log_head = lines, head
-        if (at := clock.now()) - self.last_activity_at >= ACTIVITY_NOTED_EVERY:
-            self.last_activity_at = at
+        if clock.seconds_since(self.last_activity_at) >= ACTIVITY_NOTED_EVERY.total_seconds():
+            self.last_activity_at = clock.now()
 
     def save_recorded(self, *changed: str) -> None:
         """Write what `record` has noted, and the fields `changed`, in one statement."""

@@ -5,10 +5,10 @@ written by another process is read before the next append.
 """
 
 import json
+import os
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from os import stat_result
-from pathlib import Path
 from threading import Lock
 
 from sessions_app.events import BOUNDARIES, Event
@@ -56,21 +56,21 @@ class LogTail:
         self.size += len(data)
         self.lines += 1
         self.head = chain.step(self.head, line)
-        self._keep(event, recorded_at)
+        self._keep(event, event["record_id"], recorded_at)
 
     def _learn(self, line: bytes) -> None:
         try:
             members = json.loads(line)
             event, recorded_at = members["event"], str(members["recorded_at"])
-            self._keep(event, recorded_at)
+            self._keep(event, str(event["record_id"]), recorded_at)
         except (ValueError, KeyError, TypeError, RecursionError):
             return  # an isolated fragment, or a line somebody spoiled: replay names it
 
-    def _keep(self, event: Event, recorded_at: str) -> None:
-        kind, record_id = event["event"], str(event["record_id"])
-        self.recorded_at = max(self.recorded_at, recorded_at)
+    def _keep(self, event: Event, record_id: str, recorded_at: str) -> None:
+        if recorded_at > self.recorded_at:
+            self.recorded_at = recorded_at
         self.record_ids.setdefault(record_id, recorded_at)
-        if kind in BOUNDARIES:
+        if (kind := event["event"]) in BOUNDARIES:
             self.boundaries.setdefault(kind, Boundary(event, recorded_at))
 
 
@@ -81,31 +81,35 @@ class LogTails:
         self._tails: OrderedDict[str, LogTail] = OrderedDict()  # by path
         self._lock = Lock()
 
-    def current(self, path: Path, found: stat_result, *, vouched_lines: int, vouched_head: str) -> LogTail:
+    def current(self, path: str, found: stat_result, *, vouched_lines: int, vouched_head: str) -> LogTail:
         """The tail of the log as it stands on disk (`found`), starting from the row's word when nothing is remembered.
 
         Raises OSError.
         """
         with self._lock:
-            tail = self._tails.pop(str(path), None)
+            tail = self._tails.get(path)
+            if tail is not None and tail.size == found.st_size and tail.inode == found.st_ino:
+                self._tails.move_to_end(path)
+                return tail
+            self._tails.pop(path, None)
         if tail is None or tail.inode != found.st_ino or tail.size > found.st_size:
             tail = LogTail(inode=found.st_ino, head=vouched_head)
         else:
             vouched_lines = 0
         if tail.size < found.st_size:
-            with path.open("rb") as file:
+            with open(path, "rb") as file:
                 file.seek(tail.size)
                 tail.take(file.read(found.st_size - tail.size), vouched_lines)
         with self._lock:
-            self._tails[str(path)] = tail
+            self._tails[path] = tail
             while len(self._tails) > MOST_TAILS:
                 self._tails.popitem(last=False)
         return tail
 
-    def forget(self, path: Path) -> None:
+    def forget(self, path: str | os.PathLike[str]) -> None:
         """Read the log anew next time: what was just written is not certain."""
         with self._lock:
-            self._tails.pop(str(path), None)
+            self._tails.pop(os.fspath(path), None)
 
 
 tails = LogTails()

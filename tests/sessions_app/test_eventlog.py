@@ -167,6 +167,7 @@ def test_a_log_that_is_a_link_is_refused(tmp_path):
         {"x": "data:image/png;base64,AAAA"},
         {"x": ["DATA:Video/mp4"]},
         {"x": "data:audio/ogg"},
+        {"data:image/png;base64,AAAA": 1},
     ],
 )
 def test_media_is_refused_at_any_depth(payload, deep):
