@@ -11,6 +11,7 @@ from sessions_app.errors import SessionNotFound
 from sessions_app.ids import ACTOR_ID_LENGTH, SESSION_ID_LENGTH
 
 CHECKSUM_LENGTH = 64
+ONE_ACTIVE = "one_active_exclusive_session"  # the constraint that decides between simultaneous starts (SES-13)
 # SES-54: it is indexed, and only a row whose indexed columns stay as they are can be updated in place (HOT).
 ACTIVITY_NOTED_EVERY = dt.timedelta(seconds=5)
 
@@ -73,9 +74,7 @@ class Session(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["user_id"], condition=Q(status="active", exclusive=True), name="one_active_exclusive_session"
-            ),
+            models.UniqueConstraint(fields=["user_id"], condition=Q(status="active", exclusive=True), name=ONE_ACTIVE),
             models.CheckConstraint(
                 condition=Q(status="closed", end_time__isnull=False, end_record_id__isnull=False)
                 | Q(status="active", end_time__isnull=True, end_record_id__isnull=True),

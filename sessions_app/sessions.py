@@ -3,12 +3,13 @@
 import uuid
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from django.db import IntegrityError, transaction
 
 from sessions_app import broadcast, clock, eventlog, events, faults, ids
 from sessions_app.errors import SessionAlreadyActive, SessionAlreadyClosed, SessionNotFound, SessionUserMismatch
 from sessions_app.events import Event
-from sessions_app.models import Session, State
+from sessions_app.models import ONE_ACTIVE, Session, State
 
 if TYPE_CHECKING:
     from sessions_app.access.auth import Caller
@@ -132,12 +133,19 @@ def _insert(session: Session) -> Session:
     try:
         with transaction.atomic():
             session.save(force_insert=True)
-    except IntegrityError:
-        active = Session.objects.active().filter(user_id=session.user_id, exclusive=True).first()
-        if not session.exclusive or active is None:
+    except IntegrityError as error:
+        if not _violates(error, ONE_ACTIVE):
             raise
-        raise SessionAlreadyActive(session_id=active.session_id) from None
+        active = Session.objects.active().filter(user_id=session.user_id, exclusive=True).first()
+        if active is not None:
+            raise SessionAlreadyActive(session_id=active.session_id) from None
+        return _insert(session)  # it has ended meanwhile
     return session
+
+
+def _violates(error: IntegrityError, constraint: str) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, psycopg.Error) and cause.diag.constraint_name == constraint
 
 
 def _record_start(session: Session) -> Event:

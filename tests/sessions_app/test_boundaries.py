@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import connection
 
-from sessions_app.models import Session
+from sessions_app import sessions
+from sessions_app.models import Session, SessionQuerySet
 from tests.clients import Api
-from tests.factories import make_end, make_session, make_start, make_token
+from tests.factories import make_caller, make_end, make_session, make_start, make_token
 from tests.logs import all_files, events, lines
 
 START, END, VALIDATE = (f"/session_manager/sessions.{verb}" for verb in ("start", "end", "validate"))
@@ -292,6 +293,31 @@ def test_of_twenty_simultaneous_starts_exactly_one_succeeds():
         answers = sorted(pool.map(start_once, range(20)))
     assert answers == [200] + [409] * 19
     assert len(all_files()) == 2  # the log and its chain
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_start_that_meets_a_session_ended_meanwhile_succeeds(monkeypatch):
+    """SES-13: what stood in its way has gone before it could be named."""
+    caller = make_caller()
+    first = sessions.start(user_id="u1", performer_id="u1", by=caller)["session_id"]
+    find_active = SessionQuerySet.active
+
+    def after_the_end(rows):
+        monkeypatch.undo()
+        with ThreadPoolExecutor(1) as other:
+            other.submit(_end, first, caller).result(10)
+        return find_active(rows)
+
+    monkeypatch.setattr(SessionQuerySet, "active", after_the_end)
+    second = sessions.start(user_id="u1", performer_id="u1", by=caller)["session_id"]
+    assert [row.session_id for row in Session.objects.active()] == [second]
+
+
+def _end(session_id, caller):
+    try:
+        sessions.end(session_id, user_id="u1", performer_id="u1", by=caller)
+    finally:
+        connection.close()
 
 
 @pytest.mark.django_db(transaction=True)
