@@ -34,8 +34,9 @@ MAX_LINE_BYTES = 524_288  # SES-39, newline included
 _FRAME_BYTES = len('{"recorded_at":"2026-03-02T09:15:04.000Z","event":}\n')
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _TOLD_ALIKE = frozenset((str, int, bool, type(None)))
-_APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-_EXTENDING = _APPENDING & ~os.O_WRONLY | os.O_RDWR
+# SES-43, and nobody waits for the reader of a pipe that stands in place of a log.
+_APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_EXTENDING = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 log = structlog.get_logger(__name__)
 
@@ -198,10 +199,10 @@ def _extend_chain(path: str, tail: LogTail) -> None:
         descriptor = os.open(path.removesuffix(".jsonl") + ".chain", _EXTENDING, 0o640)
         try:
             entries = os.lseek(descriptor, 0, os.SEEK_END) // chain.ENTRY_BYTES
-            if entries == tail.lines - 1:
-                os.write(descriptor, chain.entry(tail.head))
-            elif entries < tail.lines:
-                os.write(descriptor, _missing_entries(descriptor, path, entries))
+            if entries < tail.lines:
+                is_next = entries == tail.lines - 1
+                missing = chain.entry(tail.head) if is_next else _missing_entries(descriptor, path, entries)
+                os.pwrite(descriptor, missing, entries * chain.ENTRY_BYTES)  # over half an entry, if one ends the file
         finally:
             os.close(descriptor)
     except OSError as error:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from sessions_app.log import chain
+from sessions_app.log import chain, logreader
 from sessions_app.log.logreader import Line
 from sessions_app.log.replay import Difference
 from sessions_app.models import Session
@@ -16,7 +16,11 @@ def differences(lines: Sequence[Line], chain_path: Path, session: Session | None
     """
     raw = [line.raw for line in lines if line.is_whole]
     values = list(chain.values(raw))
-    entries = _entries(chain_path)
+    try:
+        entries = _entries(chain_path, values)
+    except logreader.NotALog:
+        entries = values
+        yield Difference("chain_broken", "what stands in place of the chain file is none")
     broken = next((n for n, (value, entry) in enumerate(zip(values, entries, strict=False)) if value != entry), None)
     if broken is not None:
         yield Difference("chain_broken", _what_happened(broken, raw, entries))
@@ -28,11 +32,17 @@ def differences(lines: Sequence[Line], chain_path: Path, session: Session | None
         yield from _against_row(values, session)
 
 
-def _entries(path: Path) -> list[str]:
+def _entries(path: Path, expected: Sequence[str]) -> Sequence[str]:
+    """What stands in the chain file, without the half of an expected entry that a crash or a full disk left."""
     try:
-        return path.read_text("ascii", "replace").split()
+        with logreader.opened(path) as file:
+            text = file.read().decode("ascii", "replace")
     except FileNotFoundError:
         return []
+    entries = text.split("\n")
+    half = entries.pop()  # nothing, if the last entry is whole
+    is_torn = len(entries) < len(expected) and expected[len(entries)].startswith(half)
+    return entries if is_torn or not half else [*entries, half]
 
 
 def _what_happened(at: int, raw: Sequence[bytes], entries: Sequence[str]) -> str:

@@ -158,6 +158,25 @@ def test_a_log_that_is_a_link_is_refused(tmp_path):
     assert target.stat().st_size == size
 
 
+@pytest.mark.parametrize("read", [False, True])
+def test_a_pipe_in_place_of_a_log_is_refused_and_nobody_waits_for_its_reader(read):
+    """SES-43: a failed append (SES-32), under the row's lock."""
+    session = make_session()
+    path = log_path("u1", session.session_id)
+    path.unlink()
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if read else None
+    signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits"))
+    signal.alarm(5)
+    try:
+        with pytest.raises(RecorderUnavailable):
+            append(session)
+    finally:
+        signal.alarm(0)
+        if reader is not None:
+            os.close(reader)
+
+
 @pytest.mark.parametrize("deep", [1, 31])
 @pytest.mark.parametrize(
     "payload",
@@ -264,6 +283,17 @@ def test_a_lost_chain_file_is_made_again_by_the_next_append():
     append(session)
     raw = log_path("u1", session.session_id).read_bytes().splitlines(keepends=True)
     assert chain_path.read_text().split() == list(chain.values(raw))
+
+
+def test_a_chain_entry_half_written_is_written_anew_by_the_next_append():
+    """What a full disk or a crash left of it must not shift what follows."""
+    session = make_session()
+    append(session)
+    chain_path = log_path("u1", session.session_id).with_suffix(".chain")
+    chain_path.write_bytes(chain_path.read_bytes()[:-40])
+    append(session)
+    raw = log_path("u1", session.session_id).read_bytes().splitlines(keepends=True)
+    assert chain_path.read_text() == "".join(f"{value}\n" for value in chain.values(raw))
 
 
 def test_a_full_disk_keeps_the_session_as_it_was(roots, settings, full_disk):

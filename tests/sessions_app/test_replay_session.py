@@ -106,6 +106,42 @@ def test_a_lost_chain_file_is_told_and_does_not_fail():
     assert "chain_short" in out[0]
 
 
+def test_a_chain_entry_half_written_accuses_no_line():
+    """A full disk or a crash cut it off: what there is of it agrees."""
+    session = story_of_four()
+    chain_path = log_path("u1", session.session_id).with_suffix(".chain")
+    chain_path.write_bytes(chain_path.read_bytes()[:-40])
+    code, out = replay(session.session_id)
+    assert code == 0
+    assert out == [f"differs {session.session_id} chain_short the chain file ends after line 3"]
+
+
+def test_half_an_entry_that_is_not_the_next_one_betrays_a_line():
+    session = story_of_four()
+    chain_path = log_path("u1", session.session_id).with_suffix(".chain")
+    chain_path.write_bytes(chain_path.read_bytes()[:-40] + b"!")
+    code, out = replay(session.session_id)
+    assert code == 1
+    assert out == [f"differs {session.session_id} chain_broken line 4 altered"]
+
+
+@pytest.mark.parametrize("what", ["directory", "link", "pipe"])
+def test_what_stands_in_place_of_a_chain_file_is_told_and_the_others_are_examined(what):
+    """The recorder would not write there either; nobody waits for a pipe's writer."""
+    session, other = story_of_four(), story_of_four("u2")
+    in_place_of(log_path("u1", session.session_id).with_suffix(".chain"), what)
+
+    code, out = replay("--all")
+
+    assert code == 1
+    assert sorted(out) == sorted(
+        [
+            f"ok {other.session_id} events=4",
+            f"differs {session.session_id} chain_broken what stands in place of the chain file is none",
+        ]
+    )
+
+
 def test_row_missing_is_repaired_and_closed():
     """SES-59: the row comes from the line; without an end line it is closed as `system`, reason `repair`."""
     session = make_session(session_notes="kept")
