@@ -55,9 +55,9 @@ def main() -> None:
 
 
 def _durable(seconds: float, rounds: int) -> None:
-    from config import server
+    from sessions_app import garbage
 
-    server.spare_the_collector()  # as the web process does
+    garbage.spare_the_collector()  # as the web process does
     with _server() as port:
         cases: dict[str, Callable[[], float]] = {
             "pgbench, one equal UPDATE": lambda: pgbench.run(IN_FLIGHT, seconds),

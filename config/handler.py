@@ -17,7 +17,7 @@ from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 from servestatic.middleware import ServeStaticMiddleware
 
-from config.threads import Threads
+from sessions_app.threads import Threads
 
 _threads = Threads("django")
 

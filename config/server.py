@@ -1,6 +1,5 @@
 """`python -m config.server`: the web process, uvicorn set up for many quiet sockets (OPS-5, OPS-71)."""
 
-import gc
 import resource
 import socket
 import time
@@ -13,13 +12,12 @@ from django.core.management.base import BaseCommand
 from config.asgi import application
 from config.websocket import SocketProtocol
 from devices import reception
-from sessions_app import drain
+from sessions_app import drain, garbage
 
 STILL_LISTENING_S = 2.0  # OPS-71: a balancer has this long to see /readyz say no
 WS_PING_S = 30.0  # DEV-5: interval, within which the pong has to come
 WS_MOST_BYTES = 1_048_576  # no route reads more; each has its own, smaller limit
 BACKLOG = 4096
-GC_THRESHOLDS = (50_000, 20, 100)  # with the start-up's objects frozen, full collections become rare pauses
 OPEN_FILES_MOST = 1_048_576
 
 
@@ -76,15 +74,8 @@ def main() -> None:
     )
     config.load()
     _allow_open_files()
-    spare_the_collector()
+    garbage.spare_the_collector()
     Server(config).run()
-
-
-def spare_the_collector() -> None:
-    """What is loaded by now stays: the garbage collector need not look through it again and again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
 
 
 def address(text: str) -> tuple[str, int]:

@@ -78,11 +78,12 @@ def accept(session_id: str, *, text: str, by: Caller, key: str | None = None) ->
         may_wait = pod.state == State.RUNNING and not pod.unsettled
         performer_id = pod_events.performer_of(by, pod.session)
         pods.rouse(pod, reason="message_queued", performer_id=performer_id)
-        message = _queue(pod, text=text, by=by, performer_id=performer_id, key=key, digest=digest)
+        message = _recorded(pod, text=text, by=by, performer_id=performer_id, key=key, digest=digest)
         transaction.on_commit(partial(faults.reach, "chat.committed"))
         signal = partial(pod_moves.signal, pod.pk, session_id, str(message.message_id), for_chat=may_wait)
         transaction.on_commit(signal)
         faults.reach("chat.before_commit")
+        _queue(pod, message)
     faults.reach("chat.accepted")
     return Accepted(message, position=pod.unsettled, may_wait=may_wait)
 
@@ -172,8 +173,10 @@ def _accepted_before(pod: Pod, by: Caller, key: str | None, digest: str | None) 
     return Accepted(message, position=pod.unsettled, replayed=True)
 
 
-def _queue(pod: Pod, *, text: str, by: Caller, performer_id: str, key: str | None, digest: str | None) -> ChatMessage:
-    """Insert a message behind all others of a locked pod, and leave a line of it."""
+def _recorded(
+    pod: Pod, *, text: str, by: Caller, performer_id: str, key: str | None, digest: str | None
+) -> ChatMessage:
+    """A message behind all others of a locked pod, of which there is a line but no row yet."""
     at = clock.now()
     pod.last_seq, pod.last_cursor, pod.unsettled = pod.last_seq + 1, pod.last_cursor + 1, pod.unsettled + 1
     pod.desired, pod.last_work_at, pod.last_activity_at = Pod.Desired.AWAKE, at, at
@@ -185,12 +188,16 @@ def _queue(pod: Pod, *, text: str, by: Caller, performer_id: str, key: str | Non
     pod_events.write(
         pod.session, "chat.accepted", performer_id=performer_id, message_id=str(message.pk), length=len(text)
     )
-    chatstore.queue(
-        pod.session, message_id=message.pk, pod_id=pod.pk, seq=message.seq, cursor=message.cursor, text=text, at=at,
-        performer_id=message.performer_id, accepted_by=message.accepted_by, request_id=message.request_id,
-        key=key, digest=digest,
-    )  # fmt: skip
     return message
+
+
+def _queue(pod: Pod, message: ChatMessage) -> None:
+    """Insert a message that is recorded, and commit."""
+    chatstore.queue(
+        pod.session, message_id=message.pk, pod_id=pod.pk, seq=message.seq, cursor=message.cursor, text=message.text,
+        at=message.created_at, performer_id=message.performer_id, accepted_by=message.accepted_by,
+        request_id=message.request_id, key=message.idempotency_key, digest=message.idempotency_digest,
+    )  # fmt: skip
 
 
 def _bury(message: ChatMessage, outcome: Dead) -> None:

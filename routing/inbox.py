@@ -173,12 +173,12 @@ def sessions_with_lists() -> set[str]:
 
 def ring(session_id: str, *, for_chat: bool = False) -> None:
     """Tell the workers that the session has work, and whether it is a message alone. Raises RedisUnavailable."""
-    redisdoor.call("publish", WORK, _work(session_id, for_chat))
+    redisdoor.publish(WORK, _work(session_id, for_chat))
 
 
 def tell(session_id: str) -> None:
     """Tell those who wait that the session has news. Raises RedisUnavailable."""
-    redisdoor.call("publish", NEWS, _news(session_id))
+    redisdoor.publish(NEWS, _news(session_id))
 
 
 def read_news(notice: str) -> tuple[str, str]:

@@ -128,7 +128,7 @@ def announce(audience: str, frame: Frame) -> int:
     """Send `frame` to an audience now; how many connections it reached. Raises RedisUnavailable."""
     answers = f"{hub.COUNTED}{secrets.token_hex(8)}"
     body = hub.encode(audience, frame, sender=answers)
-    processes, reached = int(redisdoor.call("publish", hub.channel(audience), body)), 0
+    processes, reached = redisdoor.publish(hub.channel(audience), body), 0
     for _ in range(processes):
         answer = redisdoor.call("blpop", [answers], timeout=COUNT_WITHIN_S)
         if answer is None:
@@ -180,6 +180,6 @@ def _tell(items: Sequence[tuple[str, Item]]) -> None:
         return
     for audience, item in items:
         try:
-            redisdoor.call("publish", hub.channel(audience), hub.encode(audience, item))
+            redisdoor.publish(hub.channel(audience), hub.encode(audience, item))
         except RedisUnavailable:
             log.warning("broadcast.not_published", audience=audience)

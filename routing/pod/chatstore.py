@@ -100,12 +100,12 @@ def claim(
 
 
 def queue(session: Session, **columns: Any) -> None:
-    """Insert a message and count it in its locked pod, once the line of it is in the session's log."""
+    """Insert a message and count it in its locked pod, once the line of it is in the session's log; and commit."""
     _execute(_QUEUE, session, columns)
 
 
 def settle(session: Session, **columns: Any) -> None:
-    """Give a message its outcome and count it in its locked pod, once the line of it is in the session's log."""
+    """Give a message its outcome and count it in its locked pod, once the line of it is in its log; and commit."""
     _execute(_SETTLE, session, columns)
 
 
@@ -114,4 +114,4 @@ def _execute(statement: str, session: Session, columns: dict[str, Any]) -> None:
         "session_id": session.session_id, "log_lines": session.log_lines, "log_head": session.log_head,
         "session_activity_at": session.last_activity_at,
     }  # fmt: skip
-    prepared.run(statement, {**recorded, **columns})
+    prepared.run_last(statement, {**recorded, **columns})

@@ -2,10 +2,10 @@
 
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from sessions_app.sockets.threads import cross_in
+from sessions_app.threads import Threads
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -19,7 +19,7 @@ class Hands:
     worker_id: uuid.UUID  # under which this process tends pods, once it is registered
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="pods")
+        self._threads = Threads("pods", most=THREADS)
 
     async def __call__(self, verb: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run `verb`. Raises what it raises."""

@@ -9,7 +9,6 @@ import io
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +19,7 @@ from routing.pod.notices import Listener, Waiter, Waiters
 from routing.pod.pod_endpoint import Held
 from sessions_app import drain
 from sessions_app.sockets.threads import cross_in
+from sessions_app.threads import Threads
 
 Scope = dict[str, Any]
 Message = Mapping[str, Any]
@@ -34,7 +34,7 @@ MOST_BODY_BYTES = 65_536 + 1  # POD-2: one more, so that the view sees that it i
 LOOK_S = 5.0  # even without news
 DEAF_LOOK_S = 1.0  # while Redis brings none
 
-_threads = ThreadPoolExecutor(THREADS, thread_name_prefix="held")
+_threads = Threads("held", most=THREADS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import uvloop
 from django.core.management.base import CommandParser
 
 from routing.pod.supervisor import Supervisor
-from sessions_app import commands
+from sessions_app import commands, garbage
 
 
 class Command(commands.Command):
@@ -26,6 +26,7 @@ class Command(commands.Command):
         return commands.DONE
 
     async def _work(self, *, once: bool) -> None:
+        garbage.spare_the_collector()
         supervisor = Supervisor()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

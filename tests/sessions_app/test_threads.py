@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from config.threads import IDLE_MOST, Threads
+from sessions_app.threads import IDLE_MOST, Threads
 
 
 def alive(name: str) -> int:
@@ -45,3 +45,29 @@ def test_an_error_reaches_who_asked_and_the_thread_goes_on():
         threads.submit(lambda: 1 / 0).result(5)
     assert threads.submit(lambda: 1).result(5) == 1
     assert alive("erring") == 1
+
+
+def test_no_more_than_allowed_are_at_work_and_the_others_follow():
+    threads, opened = Threads("few", most=2), threading.Event()
+    order: list[int] = []
+    first = [threads.submit(opened.wait, 10) for _ in range(2)]
+    later = [threads.submit(order.append, number) for number in range(5)]
+    time.sleep(0.05)
+    assert (alive("few"), order) == (2, [])
+
+    opened.set()
+    assert not wait([*first, *later], timeout=5).not_done
+    assert sorted(order) == list(range(5))
+    assert alive("few") == 2
+
+
+def test_what_is_shut_down_ends_after_its_work():
+    threads, opened = Threads("ending", most=2), threading.Event()
+    busy = threads.submit(opened.wait, 10)
+    threads.submit(lambda: None).result(5)
+    threads.shutdown()
+    assert settled("ending", 1)
+
+    opened.set()
+    assert busy.result(5)
+    assert settled("ending", 0)
