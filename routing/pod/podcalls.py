@@ -1,7 +1,7 @@
 """Door to a pod over HTTP/1.1 (POD-45 to POD-47): hand it a message, ask whether it is ready.
 
 One connection serves one call, spoken to directly: what counts is whether a request was sent at all before something
-broke (POD-33), and a connection kept open could not tell.
+broke (POD-33), and a connection kept open could not tell. It may be opened a moment before there is what to send.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ READY_S = 2.0
 _PIECE_BYTES = 65_536
 
 Headers = dict[str, str]
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,34 @@ class NotThere(Exception):
     """Nobody took the connection: nothing was sent."""
 
 
-async def send(to: Address, message: Claimed) -> Outcome:
-    """Hand a message to its pod and read what becomes of it; never raises."""
+class Line:
+    """A connection to a pod that is being opened for its next message. `close` it, or hand it to `send`."""
+
+    def __init__(self, to: Address) -> None:
+        self._opening = asyncio.create_task(_connect(urlsplit(to.url)))
+        self._opening.add_done_callback(lambda done: done.cancelled() or done.exception())  # whoever sends is told
+
+    async def opened(self) -> Connection | None:
+        """The connection; None when the pod has closed it again. Raises NotThere."""
+        reader, writer = connection = await self._opening
+        if not reader.at_eof() and not writer.is_closing():
+            return connection
+        writer.close()
+        return None
+
+    def close(self) -> None:
+        """There is nothing to send."""
+        if not self._opening.cancel() and not self._opening.cancelled() and not self._opening.exception():
+            self._opening.result()[1].close()
+
+
+async def send(to: Address, message: Claimed, line: Line | None = None) -> Outcome:
+    """Hand a message to its pod, over `line` if there is one, and read what becomes of it; never raises."""
     try:
         async with asyncio.timeout(settings.POD_CHAT_TIMEOUT_S):
-            answer = await _exchange("POST", f"{to.url}/chat", _headers(to, message), _body(to, message))
+            connection = await line.opened() if line is not None else None
+            head, body = _headers(to, message), _body(to, message)
+            answer = await _exchange("POST", f"{to.url}/chat", head, body, connection)
     except NotThere:
         return NotHanded()
     except TimeoutError:
@@ -113,10 +137,12 @@ class _Answer:
         self.is_complete = self.status >= 200
 
 
-async def _exchange(method: str, url: str, headers: Headers, body: bytes = b"") -> _Answer:
+async def _exchange(
+    method: str, url: str, headers: Headers, body: bytes = b"", connection: Connection | None = None
+) -> _Answer:
     """One request and its answer. Raises NotThere, Broken, OSError."""
     parts = urlsplit(url)
-    reader, writer = await _connect(parts)
+    reader, writer = connection or await _connect(parts)
     try:
         lines = {"Host": parts.netloc, "Connection": "close", "Content-Length": str(len(body)), **headers}
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
@@ -132,7 +158,7 @@ async def _exchange(method: str, url: str, headers: Headers, body: bytes = b"") 
         writer.close()
 
 
-async def _connect(parts: SplitResult) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _connect(parts: SplitResult) -> Connection:
     secure = ssl.create_default_context() if parts.scheme == "https" else None
     port = parts.port or (443 if secure else 80)
     try:

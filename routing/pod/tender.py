@@ -38,6 +38,7 @@ class Tender:
         self._bell, self._leaving = asyncio.Event(), False
         self._delivery: asyncio.Task[None] | None = None
         self._rung_meanwhile = False  # a message came while another was at work
+        self._line: podcalls.Line | None = None
         self._mine = self._serving = False
         self._whole_look_at = 0.0  # monotonic; until then a calm pod needs no look at its row
 
@@ -45,8 +46,10 @@ class Tender:
         """Look now; `for_chat` once the message at work is done."""
         if for_chat and self._serving and not self._is_free:
             self._rung_meanwhile = True
-        else:
-            self._bell.set()
+            return
+        if for_chat and self._is_free and self._line is None:
+            self._line = podcalls.Line(self._backend.address)  # opened while the message is claimed
+        self._bell.set()
 
     def leave(self) -> None:
         """Give the pod back as soon as its call is over."""
@@ -96,10 +99,16 @@ class Tender:
 
     async def _claim(self) -> float | None:
         """Begin to deliver the next message; how long to rest then, None when the pod's row needs a look."""
-        found = await self._next()
+        line, self._line = self._line, None
+        try:
+            found = await self._next()
+        except BaseException:
+            _hang_up(line)
+            raise
         if isinstance(found, Delivery):
-            self._delivery = asyncio.create_task(self._deliver(found))
+            self._delivery = asyncio.create_task(self._deliver(found, line))
             return CHECK_S
+        _hang_up(line)
         left = self._whole_look_at - time.monotonic()
         if not found.is_calm or left <= 0:
             return None
@@ -152,13 +161,14 @@ class Tender:
         own = self._hands.worker_id
         return await self._hands(chat.claim, self._pod_id, session_id=self.session_id, worker_id=own)
 
-    async def _deliver(self, delivery: Delivery) -> None:
-        """Deliver this message, and those right behind it."""
+    async def _deliver(self, delivery: Delivery, line: podcalls.Line | None) -> None:
+        """Deliver this message, over `line` if there is one, and those right behind it."""
         following: Delivery | NothingDue = delivery
         calm = False
         try:
             while isinstance(following, Delivery) and not self._leaving:
-                outcome = await podcalls.send(self._backend.address, following.message)
+                outcome = await podcalls.send(self._backend.address, following.message, line)
+                line = None
                 calm = await self._settle(following, outcome)
                 if isinstance(outcome, NotHanded):
                     await self._hands(tending.lost, self._pod_id)
@@ -184,6 +194,7 @@ class Tender:
 
     async def _give_back(self) -> None:
         """Leave nothing behind: no call, no process, no row that names this worker."""
+        _hang_up(self._line)
         letting_go = asyncio.create_task(self._backend.let_go())
         if self._delivery is not None:
             await asyncio.wait({self._delivery}, timeout=LAST_CALL_S if self._mine else 0)
@@ -191,6 +202,11 @@ class Tender:
         await letting_go
         if self._mine:
             await self._hands(workers.hand_back, self._pod_id, orderly=True)
+
+
+def _hang_up(line: podcalls.Line | None) -> None:
+    if line is not None:
+        line.close()
 
 
 def _since_ms(pod: Pod) -> int:
