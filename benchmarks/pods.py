@@ -3,8 +3,8 @@
     .venv/bin/python -m benchmarks.pods [--chats 200] [--wakes 20] [--sessions 200]
 
 Everything is real: the web process, one worker, the reference agent. `bare` is httpx to the agent's own port; `chat` is
-the whole way of POST /session/{id}/chat with its three commits and two synced log lines; both alternate in one run.
-`cold wake` is from the chat that finds the pod asleep to its answer.
+the whole way of POST /session/{id}/chat with its three commits (one of them synced) and two synced log lines; both
+alternate in one run. `cold wake` is from the chat that finds the pod asleep to its answer.
 """
 
 import argparse

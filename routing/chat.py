@@ -21,7 +21,7 @@ from routing.pod.outcomes import Answered, Dead, NotHanded, Outcome, Retry
 from routing.pod.pod_states import State
 from sessions_app import clock, context, faults
 from sessions_app.access.auth import Caller
-from sessions_app.errors import RedisUnavailable
+from sessions_app.errors import DatabaseUnavailable, RedisUnavailable
 from sessions_app.state.state_errors import IdempotencyKeyReused
 
 RETRY_AFTER_S = (1, 2, 4, 8)  # POD-33
@@ -66,6 +66,9 @@ class NothingDue:
 def accept(session_id: str, *, text: str, by: Caller, key: str | None = None) -> Accepted:
     """Queue a message for the session's pod and wake it (POD-16 to POD-20); committed when it returns.
 
+    The commit of one that `may_wait` need not be on the disk yet: that of its outcome is, which comes before the answer
+    to the client. Who answers without an outcome calls `keep` first.
+
     Raises SessionNotFound, PodNotFound, IdempotencyKeyReused, QueueFull, RecorderUnavailable.
     """
     digest = hashlib.sha256(text.encode()).hexdigest() if key else None
@@ -83,7 +86,7 @@ def accept(session_id: str, *, text: str, by: Caller, key: str | None = None) ->
         signal = partial(pod_moves.signal, pod.pk, session_id, str(message.message_id), for_chat=may_wait)
         transaction.on_commit(signal)
         faults.reach("chat.before_commit")
-        _queue(pod, message)
+        _queue(pod, message, later=may_wait)
     faults.reach("chat.accepted")
     return Accepted(message, position=pod.unsettled, may_wait=may_wait)
 
@@ -109,6 +112,9 @@ def settle(delivery: Delivery, outcome: Outcome) -> bool:
     faults.reach("chat.before_settle")
     with transaction.atomic():
         message = podstore.lock_message(delivery.message.message_id)
+        if message is None:
+            log.warning("chat.forgotten", message_id=str(delivery.message.message_id))
+            return False
         if message.is_settled:
             return False
         match outcome:
@@ -132,8 +138,16 @@ def settle(delivery: Delivery, outcome: Outcome) -> bool:
 
 
 def again(message: ChatMessage) -> ChatMessage:
-    """The message as it is now."""
-    return podstore.read_message(message.pk)
+    """The message as it is now. Raises DatabaseUnavailable when a crash of PostgreSQL has forgotten it."""
+    try:
+        return podstore.read_message(message.pk)
+    except ChatMessage.DoesNotExist as error:
+        raise DatabaseUnavailable(retry_after=1) from error
+
+
+def keep() -> None:
+    """From now on what was accepted survives a crash of PostgreSQL, too."""
+    chatstore.keep()
 
 
 def free_leases(pod: Pod) -> None:
@@ -151,6 +165,8 @@ def show_wake(pod: Pod) -> None:
 def after(pod: Pod, *, cursor: int, limit: int) -> tuple[list[ChatMessage], bool]:
     """The messages whose cursor exceeds `cursor`, ascending, at most `limit`, and whether there are more (POD-21)."""
     found = list(pod.messages.filter(cursor__gt=cursor).order_by("cursor")[: limit + 1])
+    if not all(message.is_settled for message in found):
+        keep()  # a cursor that was shown is never given to another message
     return found[:limit], len(found) > limit
 
 
@@ -170,6 +186,8 @@ def _accepted_before(pod: Pod, by: Caller, key: str | None, digest: str | None) 
         return None
     if message.idempotency_digest != digest:
         raise IdempotencyKeyReused
+    if not message.is_settled:
+        chatstore.keep()
     return Accepted(message, position=pod.unsettled, replayed=True)
 
 
@@ -191,12 +209,13 @@ def _recorded(
     return message
 
 
-def _queue(pod: Pod, message: ChatMessage) -> None:
-    """Insert a message that is recorded, and commit."""
+def _queue(pod: Pod, message: ChatMessage, *, later: bool) -> None:
+    """Insert a message that is recorded, and commit; with `later` the disk may follow."""
     chatstore.queue(
         pod.session, message_id=message.pk, pod_id=pod.pk, seq=message.seq, cursor=message.cursor, text=message.text,
         at=message.created_at, performer_id=message.performer_id, accepted_by=message.accepted_by,
         request_id=message.request_id, key=message.idempotency_key, digest=message.idempotency_digest,
+        later=later,
     )  # fmt: skip
 
 

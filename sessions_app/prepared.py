@@ -74,7 +74,8 @@ def _ask(raw: psycopg.Connection[Any], statement: str, parameters: Parameters, e
         columns.register(raw)
         names = _known[raw] = {}
     text, order = _numbered(statement)
-    values = [parameters[name] for name in order]  # type: ignore[call-overload]  # a name or a place, as it is given
+    given: Any = parameters
+    values = [given[name] for name in order]
     converter, pgconn = Transformer(raw), raw.pgconn
     dumped = converter.dump_sequence(values, [PyFormat.AUTO] * len(values))
     key = statement, converter.types

@@ -51,7 +51,12 @@ WITH {_RECORDED}, message AS (
 UPDATE routing_pod
 SET last_seq = %(seq)s, last_cursor = %(cursor)s, unsettled = unsettled + 1, desired = 'awake', last_work_at = %(at)s,
     last_activity_at = %(at)s
-WHERE id = %(pod_id)s"""
+WHERE id = %(pod_id)s
+RETURNING set_config(
+    'synchronous_commit', CASE WHEN %(later)s::bool THEN 'off' ELSE current_setting('synchronous_commit') END, true)"""
+
+# A transaction that writes nothing but this: its commit waits for the disk, and so for all that was committed before.
+_KEEP = "SELECT pg_logical_emit_message(true, 'baton', '')"
 
 _SETTLE = f"""
 WITH {_RECORDED}, message AS (
@@ -100,13 +105,22 @@ def claim(
 
 
 def queue(session: Session, **columns: Any) -> None:
-    """Insert a message and count it in its locked pod, once the line of it is in the session's log; and commit."""
+    """Insert a message and count it in its locked pod, once the line of it is in the session's log; and commit.
+
+    With `later` the commit does not wait for the disk: nobody may be told of the message before its outcome is
+    committed, or `keep` was called.
+    """
     _execute(_QUEUE, session, columns)
 
 
 def settle(session: Session, **columns: Any) -> None:
     """Give a message its outcome and count it in its locked pod, once the line of it is in its log; and commit."""
     _execute(_SETTLE, session, columns)
+
+
+def keep() -> None:
+    """Wait until all that is committed so far is on the disk."""
+    prepared.run(_KEEP, [])
 
 
 def _execute(statement: str, session: Session, columns: dict[str, Any]) -> None:

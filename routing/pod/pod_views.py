@@ -92,6 +92,8 @@ class ChatWithSession(PodEndpoint):
 
         def look(is_last: bool) -> Response | None:
             found = replace(accepted, message=chat.again(accepted.message))
+            if is_last and not found.message.is_settled:
+                chat.keep()
             return _outcome(session_id, found) if is_last or found.message.is_settled else None
 
         def hear(told: str) -> Response | None:

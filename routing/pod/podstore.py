@@ -29,8 +29,8 @@ def lock_present(session_id: str) -> Pod | None:
     return _locked_pod("s.session_id = %s AND p.state <> 'terminated'", session_id)
 
 
-def lock_message(message_id: object) -> ChatMessage:
-    """The message with its pod and session. Raises ChatMessage.DoesNotExist."""
+def lock_message(message_id: object) -> ChatMessage | None:
+    """The message with its pod and session."""
     row = prepared.first(
         f"SELECT {_columns(Session, 's')}, {_columns(Pod, 'p')}, {_columns(ChatMessage, 'm')} "
         "FROM routing_chatmessage m JOIN routing_pod p ON p.id = m.pod_id "
@@ -38,7 +38,7 @@ def lock_message(message_id: object) -> ChatMessage:
         [message_id],
     )
     if row is None:
-        raise ChatMessage.DoesNotExist
+        return None
     session, rest = _taken(Session, row)
     pod, rest = _taken(Pod, rest)
     message, _ = _taken(ChatMessage, rest)

@@ -1,10 +1,12 @@
 """routing/pods.py, chat.py and what a worker does to the rows (POD sections 3 to 5, 7), verb by verb."""
 
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.db import connection, transaction
 
 from routing import chat, inbox, pods
 from routing.chat import Delivery, NothingDue
@@ -13,7 +15,7 @@ from routing.pod import pod_endings, pod_moves, processes, reaper, tending, work
 from routing.pod.outcomes import Answered, Dead, NotHanded, Retry
 from routing.pod.pod_moves import Overtaken
 from sessions_app import clock, redisdoor, sessions
-from sessions_app.errors import RecorderUnavailable
+from sessions_app.errors import DatabaseUnavailable, RecorderUnavailable
 from sessions_app.models import Session
 from tests.factories import make_caller, make_session
 from tests.logs import events
@@ -89,6 +91,74 @@ def test_claim_leases_the_lowest_seq(worker: Worker) -> None:
     assert waiting.until == delivery.lease_until
     assert not chat.settle(delivery, Answered("{}"))
     assert claimed(pod).message.message_id == second.pk
+
+
+def synced() -> str:
+    """Whether the commit of this transaction would wait for the disk."""
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW synchronous_commit")
+        return str(cursor.fetchone()[0])
+
+
+def written_without_sync() -> str:
+    """Write something whose commit does not wait for the disk; where that ends."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = 'off'")
+        cursor.execute("SELECT pg_logical_emit_message(true, 'test', repeat('x', 100))")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_wal_insert_lsn()")
+        return str(cursor.fetchone()[0])
+
+
+def is_on_disk(place: str) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_wal_flush_lsn() >= %s::pg_lsn", [place])
+        return bool(cursor.fetchone()[0])
+
+
+@pytest.fixture
+def with_sync(transactional_db: None) -> Iterator[None]:
+    """Commits of this connection wait for the disk, as everywhere but in tests."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET synchronous_commit = 'on'")
+        yield
+        cursor.execute("RESET synchronous_commit")
+
+
+def test_only_a_message_that_is_waited_for_is_on_the_disk_later(with_sync: None) -> None:
+    """POD-20, POD-34: of the others the client hears at once."""
+    pod = make_served(make_worker())
+    with transaction.atomic():
+        assert chat.accept(pod.session_id, text="a", by=U1).may_wait
+        assert synced() == "off"
+    assert synced() == "on"
+    with transaction.atomic():
+        assert not chat.accept(pod.session_id, text="b", by=U1).may_wait
+        assert synced() == "on"
+
+
+def test_what_is_told_without_an_outcome_is_on_the_disk(with_sync: None) -> None:
+    """POD-18, POD-21: a repeated request and a poll tell of a message that may not be there yet."""
+    pod = make_served(make_worker())
+    chat.accept(pod.session_id, text="a", by=U1, key="k1")
+    for _ in range(20):
+        place = written_without_sync()
+        assert chat.accept(pod.session_id, text="a", by=U1, key="k1").replayed
+        assert is_on_disk(place)
+        place = written_without_sync()
+        assert chat.after(pod, cursor=0, limit=9)[0]
+        assert is_on_disk(place)
+
+
+def test_a_message_that_a_crash_has_forgotten_is_let_go(worker: Worker) -> None:
+    """POD-35: the pod may have had it before PostgreSQL lost it; who waits is told to try again."""
+    pod = make_served(worker)
+    message = chat.accept(pod.session_id, text="a", by=U1).message
+    delivery = claimed(pod)
+    ChatMessage.objects.all().delete()
+    assert not chat.settle(delivery, Answered("{}"))
+    with pytest.raises(DatabaseUnavailable):
+        chat.again(message)
 
 
 def test_claim_is_the_owners_alone(worker: Worker) -> None:

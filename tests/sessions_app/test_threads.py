@@ -50,8 +50,8 @@ def test_an_error_reaches_who_asked_and_the_thread_goes_on():
 def test_no_more_than_allowed_are_at_work_and_the_others_follow():
     threads, opened = Threads("few", most=2), threading.Event()
     order: list[int] = []
-    first = [threads.submit(opened.wait, 10) for _ in range(2)]
-    later = [threads.submit(order.append, number) for number in range(5)]
+    first: list[Future[Any]] = [threads.submit(opened.wait, 10) for _ in range(2)]
+    later: list[Future[Any]] = [threads.submit(order.append, number) for number in range(5)]
     time.sleep(0.05)
     assert (alive("few"), order) == (2, [])
 
