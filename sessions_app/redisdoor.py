@@ -55,8 +55,8 @@ class _Server:
     def spoken(self, ask: Callable[[Any], T]) -> T:
         """Ask over the connection used last, or one more where all are in use."""
         connection = self._idle.pop() if self._idle else self.client.connection_pool.make_connection()
-        if connection.is_connected and connection.can_read():
-            connection.disconnect()  # nothing was asked: it is the end, as of a Redis that was restarted
+        if _has_ended(connection):
+            connection.disconnect()  # it is made anew by the first command
         try:
             answer = ask(connection)
         except BaseException:
@@ -74,6 +74,14 @@ class _Server:
         except (redis.RedisError, OSError) as error:
             self._away_until = time.monotonic() + AWAY_S
             raise RedisUnavailable from error
+
+
+def _has_ended(connection: Any) -> bool:
+    """Whether the connection was cut while nobody used it, as by a restart of Redis."""
+    try:
+        return bool(connection.is_connected and connection.can_read())  # nothing was asked: it can be the end alone
+    except redis.ConnectionError:
+        return True
 
 
 def _evaluated(connection: Any, script: str, rest: Sequence[Any]) -> Any:
