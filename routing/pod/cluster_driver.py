@@ -4,7 +4,7 @@ import structlog
 
 from routing import cluster
 from routing.models import Pod
-from routing.pod import workers
+from routing.pod import cluster_api, workers
 from routing.pod.drivers import Observed
 from sessions_app.kinds import DomainError
 
@@ -12,6 +12,7 @@ log = structlog.get_logger(__name__)
 
 prepare = cluster.prepare
 discard = cluster.discard
+close = cluster_api.close
 
 
 def wake(pod: Pod) -> bool:

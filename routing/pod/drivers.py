@@ -43,6 +43,9 @@ class Driver(Protocol):
     def observe(self, pod: "Pod") -> Observed:
         """Read what is really there, within 2 s."""
 
+    def close(self) -> None:
+        """Give back what is kept open between calls, when the process ends; a later call opens it anew."""
+
 
 def current() -> Driver:
     """The driver of POD_DRIVER."""

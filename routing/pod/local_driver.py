@@ -48,3 +48,7 @@ def observe(pod: Pod) -> Observed:
     else:
         alive = True
     return Observed(replicas=int(alive), ready=alive and pod.state in SERVING)
+
+
+def close() -> None:
+    """Nothing is kept open: the worker owns the processes."""

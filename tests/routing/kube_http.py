@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+from abc import ABC, abstractmethod
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,7 +16,7 @@ TOKEN = "stand-in-token"
 Object = dict[str, Any]
 
 
-class KubeServer:
+class KubeServer(ABC):
     """Answers with `handle`. Connections stay open, as a real server's do."""
 
     def __init__(self) -> None:
@@ -24,9 +25,9 @@ class KubeServer:
         self.in_between: tuple[int, str, bytes] | None = None  # what a proxy answers in the server's place
         self._server: ThreadingHTTPServer | None = None
 
+    @abstractmethod
     def handle(self, method: str, target: str, headers: dict[str, str], body: bytes) -> tuple[int, Object]:
         """One request."""
-        raise NotImplementedError
 
     def start(self) -> Self:
         """Serve, on the same port as before."""

@@ -1,11 +1,13 @@
 """routing/cluster.py against a strict stand-in of the Kubernetes API (POD-59 to POD-67)."""
 
+import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from config import lifespan
 from routing import cluster, manifests
 from routing.errors import ClusterForbidden, ClusterFull, ClusterRejected, ClusterUnavailable
 from routing.models import Pod
@@ -15,6 +17,7 @@ from sessions_app.models import Session
 from tests.clients import Api
 from tests.factories import make_token
 from tests.routing.kube import RIGHTS, Kube
+from tests.routing.world import until
 
 SESSION, USER = "sess_0123456789abcdef", "user@example.com"
 NAME = "user-sess-0123456789abcdef"
@@ -37,6 +40,15 @@ def test_prepare_that_fails_half_way_leaves_nothing(kube: Kube) -> None:
     with pytest.raises(ClusterRejected):
         cluster.prepare(SESSION, USER)
     assert not kube.objects
+
+
+def test_a_process_that_ends_closes_its_connections(kube: Kube) -> None:
+    """And what is asked later opens them anew."""
+    for _ in range(2):
+        cluster.prepare(SESSION, USER)
+        assert kube.connected
+        asyncio.run(lifespan._close_driver())
+        until(lambda: not kube.connected)
 
 
 def test_prepare_that_fails_leaves_what_was_there(kube: Kube) -> None:
@@ -161,7 +173,7 @@ def test_prepare_makes_anew_what_was_just_deleted(kube: Kube) -> None:
 
 
 def test_calls_stay_within_the_rights(kube: Kube) -> None:
-    """POD-67, POD-74: every call the code makes is granted, and every right but what a watch would need is used."""
+    """POD-67, POD-74: every call the code makes is granted, and but for these every right is used."""
     cluster.wake(SESSION, USER)
     cluster.wake(SESSION, USER)
     cluster.look(SESSION)
@@ -171,7 +183,10 @@ def test_calls_stay_within_the_rights(kube: Kube) -> None:
     cluster.delete(SESSION)
     made = set(kube.requests)
     assert all(verb in RIGHTS[what] for verb, what in made)
-    assert {("create", "deployments"), ("patch", "deployments/scale"), ("delete", "scaledobjects")} <= made
+    granted = {(verb, what) for what, verbs in RIGHTS.items() for verb in verbs}
+    unused = {("watch", "deployments"), *(("get", what) for what in ("deployments/scale", "services", "scaledobjects"))}
+    applied = {("create", what) for what in ("services", "scaledobjects")}  # what an apply needs that makes the object
+    assert granted - made - applied == unused
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import uvloop
 from django.core.management.base import CommandParser
 
+from routing.pod import drivers
 from routing.pod.supervisor import Supervisor
 from sessions_app import commands, garbage
 
@@ -22,7 +23,10 @@ class Command(commands.Command):
 
     def run(self, **options: Any) -> int:
         """0 once everything is given back."""
-        uvloop.run(self._work(once=options["once"]))
+        try:
+            uvloop.run(self._work(once=options["once"]))
+        finally:
+            drivers.current().close()
         return commands.DONE
 
     async def _work(self, *, once: bool) -> None:
