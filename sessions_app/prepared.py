@@ -37,9 +37,9 @@ class Query(NamedTuple):
     parameters: Sequence[Any]
 
 
-def run(statement: str, parameters: Parameters) -> None:
-    """Execute a statement whose text is always the same. Raises Django's database errors."""
-    rows(statement, parameters)
+def run(statement: str, parameters: Parameters) -> int:
+    """Execute a statement whose text is always the same; how many rows it concerned. Raises Django's own errors."""
+    return _asked(statement, parameters).result.command_tuples or 0
 
 
 def run_last(statement: str, parameters: Parameters) -> None:
@@ -53,7 +53,9 @@ def run_last(statement: str, parameters: Parameters) -> None:
 
 def rows(statement: str, parameters: Parameters) -> list[Row]:
     """The rows of a statement, none of one that has none."""
-    return _asked(statement, parameters, ends=False)
+    answer = _asked(statement, parameters)
+    found: list[Row] = answer.converter.load_rows(0, answer.result.ntuples, tuple)
+    return found
 
 
 def first(statement: str, parameters: Parameters) -> Row | None:
@@ -62,13 +64,20 @@ def first(statement: str, parameters: Parameters) -> Row | None:
     return found[0] if found else None
 
 
-def _asked(statement: str, parameters: Parameters, *, ends: bool) -> list[Row]:
+class _Answer(NamedTuple):
+    """What PostgreSQL has answered, and what makes Python's values of it."""
+
+    result: PGresult
+    converter: Any
+
+
+def _asked(statement: str, parameters: Parameters, *, ends: bool = False) -> _Answer:
     connection.ensure_connection()
     with connection.wrap_database_errors:
         return _ask(connection.connection, statement, parameters, ends)
 
 
-def _ask(raw: psycopg.Connection[Any], statement: str, parameters: Parameters, ends: bool) -> list[Row]:
+def _ask(raw: psycopg.Connection[Any], statement: str, parameters: Parameters, ends: bool) -> _Answer:
     names = _known.get(raw)
     if names is None:
         columns.register(raw)
@@ -94,7 +103,7 @@ def _ask(raw: psycopg.Connection[Any], statement: str, parameters: Parameters, e
         itself()
         (result,) = _checked(raw.wait(_results(pgconn)))
     converter.set_pgresult(result)
-    return converter.load_rows(0, result.ntuples, tuple)
+    return _Answer(result, converter)
 
 
 def _prepare(raw: psycopg.Connection[Any], name: bytes, text: bytes, types: Sequence[int] | None) -> None:

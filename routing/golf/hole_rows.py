@@ -80,7 +80,7 @@ def write_document(session_id: str, document: dict[str, Any], *, until: dt.datet
 
 def note_use(session_id: str) -> bool:
     """Note that the session was used just now; tells whether it is still active."""
-    return prepared.run(_USE, [clock.now(), session_id]).rowcount == 1
+    return prepared.run(_USE, [clock.now(), session_id]) == 1
 
 
 def note_advice(advice: AdviceGiven, *, until: dt.datetime | None) -> None:

@@ -124,6 +124,12 @@ def test_who_waits_for_a_lock_holds_up_no_other_thread(numbers: None) -> None:
     assert seen_elsewhere() == [3]
 
 
+def test_it_says_how_many_rows_it_concerned(numbers: None) -> None:
+    assert [prepared.run(INSERT, [number]) for number in (1, 2)] == [1, 1]
+    assert prepared.run("UPDATE numbers SET number = number + 10 WHERE number > %s::int", [0]) == 2
+    assert prepared.run("DELETE FROM numbers WHERE number = %s::int", [99]) == 0
+
+
 def test_parameters_stand_where_they_are_named(db: None) -> None:
     given = {"a": 1, "b": "two"}
     row = prepared.first("SELECT %(b)s::text, %(a)s::int, '100 %%', %(b)s::text", given)
