@@ -433,13 +433,13 @@ def test_a_call_within_a_session_reads_once_and_writes_once(golfer, stand_in, mo
     stand_in("PUTT_SOLVER", solved())
     golfer.start(2, ball_wgs84=at(2, 5), cup_wgs84=at(2, 8))
     statements: list[str] = []
-    run = prepared.run
+    asked = prepared._asked
 
-    def running(text: str, values: Any) -> Any:
+    def asking(text: str, values: Any, **options: Any) -> Any:
         statements.append(text)
-        return run(text, values)
+        return asked(text, values, **options)
 
-    monkeypatch.setattr(prepared, "run", running)
+    monkeypatch.setattr(prepared, "_asked", asking)
     with CaptureQueriesContext(connection) as others:
         assert golfer.advice().status_code == 200
 
