@@ -93,7 +93,7 @@ async def _serve(view: View, session_id: str, scope: Scope, receive: Receive, se
     with news.waiters.waiting(session_id) as waiter:  # before the view looks: what comes after its look is heard
         request = ASGIRequest(scope, io.BytesIO(body))
         response = await cross_in(_threads, _rendered, view, request, session_id=session_id)
-        if isinstance(response, Held) and response.within_s > 0:
+        if _may_get_better(response):
             response = await _better(response, waiter, news.listener, receive)
     if response is not None:
         await _send(response, send)
@@ -125,8 +125,13 @@ async def _better(held: Held, waiter: Waiter, listener: Listener, receive: Recei
 
 def _rendered(view: View, request: ASGIRequest, **kwargs: Any) -> Any:
     response = view(request, **kwargs)
-    response.render()
+    if not _may_get_better(response):
+        response.render()
     return response
+
+
+def _may_get_better(response: Any) -> bool:
+    return isinstance(response, Held) and response.within_s > 0
 
 
 def _looked(held: Held, is_last: bool) -> Any:

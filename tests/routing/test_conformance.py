@@ -16,6 +16,7 @@ from django.core.management import call_command
 
 from routing import inbox
 from routing.models import ChatMessage, Pod
+from routing.pod import chatstore
 from sessions_app import redisdoor
 from sessions_app.models import Session
 from tests.commands import run
@@ -113,6 +114,18 @@ def test_waiting_chat_is_told_its_answer(world: World, monkeypatch: Any) -> None
     looked = world.chat(session_id)
     assert (looked.status_code, looked.json().keys()) == (200, told.json().keys())
     assert long in looked.text
+
+
+def test_who_has_waited_in_vain_is_told_of_what_is_on_the_disk(world: World, settings: Any, monkeypatch: Any) -> None:
+    """POD-17, POD-20, POD-34: the 202 of a message whose commit did not wait comes after one that did."""
+    session_id, kept = world.awake(), []
+    keep = chatstore.keep
+    monkeypatch.setattr(chatstore, "keep", lambda: kept.append(keep()))
+    settings.CHAT_WAIT_S = 0.3
+    world.pods.script(session_id, {"wait_s": 1})
+    assert world.chat(session_id).status_code == 202
+    assert len(kept) == 1
+    assert world.settled(session_id)[0]["status"] == "answered"
 
 
 def test_twenty_chats_while_asleep_keep_their_order(world: World) -> None:
