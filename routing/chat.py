@@ -86,7 +86,7 @@ def accept(session_id: str, *, text: str, by: Caller, key: str | None = None) ->
         signal = partial(pod_moves.signal, pod.pk, session_id, str(message.message_id), for_chat=may_wait)
         transaction.on_commit(signal)
         faults.reach("chat.before_commit")
-        _queue(pod, message, later=may_wait)
+        chatstore.queue(pod.session, message, later=may_wait)
     faults.reach("chat.accepted")
     return Accepted(message, position=pod.unsettled, may_wait=may_wait)
 
@@ -207,16 +207,6 @@ def _recorded(
         pod.session, "chat.accepted", performer_id=performer_id, message_id=str(message.pk), length=len(text)
     )
     return message
-
-
-def _queue(pod: Pod, message: ChatMessage, *, later: bool) -> None:
-    """Insert a message that is recorded, and commit; with `later` the disk may follow."""
-    chatstore.queue(
-        pod.session, message_id=message.pk, pod_id=pod.pk, seq=message.seq, cursor=message.cursor, text=message.text,
-        at=message.created_at, performer_id=message.performer_id, accepted_by=message.accepted_by,
-        request_id=message.request_id, key=message.idempotency_key, digest=message.idempotency_digest,
-        later=later,
-    )  # fmt: skip
 
 
 def _bury(message: ChatMessage, outcome: Dead) -> None:

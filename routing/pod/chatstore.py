@@ -8,6 +8,7 @@ import datetime as dt
 import uuid
 from typing import Any, NamedTuple
 
+from routing.models import ChatMessage
 from sessions_app import prepared
 from sessions_app.models import Session
 
@@ -104,12 +105,18 @@ def claim(
     return NotClaimed(due, is_calm) if message_id is None else Claimed(message_id, *rest)
 
 
-def queue(session: Session, **columns: Any) -> None:
+def queue(session: Session, message: ChatMessage, *, later: bool) -> None:
     """Insert a message and count it in its locked pod, once the line of it is in the session's log; and commit.
 
     With `later` the commit does not wait for the disk: nobody may be told of the message before its outcome is
     committed, or `keep` was called.
     """
+    columns: dict[str, Any] = {
+        "message_id": message.pk, "pod_id": message.pod_id, "seq": message.seq, "cursor": message.cursor,
+        "text": message.text, "at": message.created_at, "performer_id": message.performer_id,
+        "accepted_by": message.accepted_by, "request_id": message.request_id, "key": message.idempotency_key,
+        "digest": message.idempotency_digest, "later": later,
+    }  # fmt: skip
     _execute(_QUEUE, session, columns)
 
 

@@ -118,8 +118,8 @@ def test_waiting_chat_is_told_its_answer(world: World, monkeypatch: Any) -> None
 
 def test_who_has_waited_in_vain_is_told_of_what_is_on_the_disk(world: World, settings: Any, monkeypatch: Any) -> None:
     """POD-17, POD-20, POD-34: the 202 of a message whose commit did not wait comes after one that did."""
-    session_id, kept = world.awake(), []
-    keep = chatstore.keep
+    session_id, keep = world.awake(), chatstore.keep
+    kept: list[None] = []
     monkeypatch.setattr(chatstore, "keep", lambda: kept.append(keep()))
     settings.CHAT_WAIT_S = 0.3
     world.pods.script(session_id, {"wait_s": 1})
