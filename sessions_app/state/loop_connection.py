@@ -10,7 +10,8 @@ from typing import Any, Final
 import psycopg
 from django.db import connection as django_connection
 
-from sessions_app.state import columns
+from sessions_app import libpq
+from sessions_app.libpq import Row
 
 IDLE_S: Final = 1.0  # after so long the connection is tried before it is trusted
 _DJANGO_ONLY: Final = frozenset({"context", "cursor_factory", "prepare_threshold", "pool", "client_encoding"})
@@ -21,36 +22,32 @@ class LoopConnection:
 
     def __init__(self) -> None:
         self._raw: psycopg.AsyncConnection[Any] | None = None
-        self._cursor: psycopg.AsyncCursor[Any] | None = None  # the same for all: to make one costs a third of a query
         self._used_at = 0.0
 
-    async def rows(self, statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
+    async def rows(self, statement: str, parameters: Sequence[Any]) -> list[Row]:
         """The rows of a statement, committed. Raises psycopg.Error, OSError; it may be committed all the same."""
-        cursor = await self._usable()
+        raw = await self._usable()
         self._used_at = time.monotonic()
-        await cursor.execute(statement, parameters, binary=True)
-        return await cursor.fetchall() if cursor.description else []
+        answer = await raw.wait(libpq.asking(raw, statement, parameters))
+        return answer.rows()
 
     async def close(self) -> None:
         """Let it go; the next statement makes a new one."""
-        leaving, self._raw, self._cursor = self._raw, None, None
+        leaving, self._raw = self._raw, None
         if leaving is not None:
             await leaving.close()
 
-    async def _usable(self) -> psycopg.AsyncCursor[Any]:
-        if self._cursor is not None and time.monotonic() - self._used_at > IDLE_S:
+    async def _usable(self) -> psycopg.AsyncConnection[Any]:
+        if self._raw is not None and time.monotonic() - self._used_at > IDLE_S:
             try:
-                await self._cursor.execute("SELECT 1")
+                await self._raw.execute("SELECT 1")
             except psycopg.Error:
                 await self.close()
-        if self._raw is None or self._cursor is None or self._raw.closed:
+        if self._raw is None or self._raw.closed:
             self._raw = await psycopg.AsyncConnection.connect(**_parameters(), autocommit=True)
-            self._raw.prepare_threshold = 0
             # Else PostgreSQL plans some of them each time, in the hope of knowing better.
             await self._raw.execute("SET plan_cache_mode = force_generic_plan")
-            columns.register(self._raw)
-            self._cursor = self._raw.cursor()
-        return self._cursor
+        return self._raw
 
 
 def _parameters() -> dict[str, Any]:
