@@ -93,13 +93,20 @@ class _Lane:
         self._thread.shutdown(wait=False)
 
     async def _run(self) -> None:
-        while self._inbox or not self._is_ending:
-            if not self._inbox:
-                self._wake.clear()
-                await self._wake.wait()
+        while await self._has_some():
             batch = [self._inbox.popleft() for _ in range(min(len(self._inbox), MOST_PER_BATCH))]
-            if batch:
+            try:
                 await self._serve(batch)
+            except Exception as error:  # whatever it is, the lane goes on and nobody waits for ever
+                log.error("commit.defect", operations=len(batch), exc_info=error)
+                _answer(batch, [Internal()] * len(batch))
+
+    async def _has_some(self) -> bool:
+        """Wait for a write; False when it is time to end and none is left."""
+        while not self._inbox and not self._is_ending:
+            self._wake.clear()
+            await self._wake.wait()
+        return bool(self._inbox)
 
     async def _serve(self, batch: Sequence[_Entry]) -> None:
         """Answer each write: first those that come about without a lock, then the rest, which go under one."""

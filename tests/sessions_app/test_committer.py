@@ -174,6 +174,23 @@ def test_a_defect_of_an_attempt_is_left_for_the_lock(monkeypatch):
     assert run(committer.committed(wish("a"))) == ["done"]
 
 
+def test_a_defect_of_a_lane_is_answered_and_the_lane_goes_on(monkeypatch):
+    """Nobody waits for ever: not those of the batch, not those after them."""
+    monkeypatch.setattr(committer, "LANES", 1)
+    monkeypatch.setattr(snapshots, "commit", lambda operations: ["done"] * len(operations))
+    attempted = committer._Lane._attempted
+
+    async def one_after_the_other() -> list[Any]:
+        monkeypatch.setattr(committer._Lane, "_attempted", raises(ZeroDivisionError()))
+        [first] = await asyncio.gather(committer.committed(wish("a")), return_exceptions=True)
+        monkeypatch.setattr(committer._Lane, "_attempted", attempted)
+        return [first, await committer.committed(wish("b"))]
+
+    [[first, second]] = run(one_after_the_other())
+    assert isinstance(first, Internal)
+    assert second == "done"
+
+
 def test_a_full_inbox_refuses_at_once(monkeypatch):
     """Nobody waits for an answer that would come too late."""
     monkeypatch.setattr(committer, "MOST_WAITING", 3)
