@@ -132,19 +132,19 @@ def fits(frame: Frame) -> bool:
 
 def state_update(version: Version, *, duplicate: bool = False, origin: str | None = None) -> Frame:
     """STATE_UPDATE for an entry of the operation log (DEV-45). The canonical texts go in as they are."""
-    keys = list(orjson.loads(version.changes))
-    key, operation, value = "", "MERGE", b"null"
-    if (len(keys), len(version.deleted_keys)) == (1, 0):
-        key, operation = keys[0], "SET"
-        value = version.changes[len(canonical.encoded(key)) + len("{:") : -1]
-    elif (len(keys), len(version.deleted_keys)) == (0, 1):
-        key, operation = version.deleted_keys[0], "DELETE"
+    key, operation, value = "", "MERGE", None
+    set_keys, deleted = list(orjson.loads(version.changes)), version.deleted_keys
+    if len(set_keys) == 1 and not deleted:
+        key, operation = set_keys[0], "SET"
+        value = orjson.Fragment(version.changes[len(canonical.encoded(key)) + len("{:") : -1])
+    elif len(deleted) == 1 and not set_keys:
+        key, operation = deleted[0], "DELETE"
     members = {
         "key": key,
-        "value": orjson.Fragment(value),
+        "value": value,
         "operation": operation,
         "changes": orjson.Fragment(version.changes),
-        "deleted_keys": version.deleted_keys,
+        "deleted_keys": deleted,
         "version": version.version,
         "seq": version.version,
         "epoch": version.epoch,

@@ -117,7 +117,7 @@ class Batch:
         changed = self._changed()
         idle = [held for held in changed if held.last_activity_at < self.now.at - ACTIVITY_NOTED_EVERY]
         for held in idle:
-            held.last_activity_at = self.now.at
+            held.note_activity(self.now.at)
         forgetting = statestore.forgetting_old(changed)
         touching = statestore.touching([held.session_id for held in idle], self.now.at) if idle else None
         return [query for query in (forgetting, touching) if query]

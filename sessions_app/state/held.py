@@ -40,6 +40,7 @@ class Held:
         is_unopened: bool = False,
         is_remembered: bool = False,
     ) -> None:
+        self._session = session
         self.session_id, self.user_id, status, self.last_activity_at = session
         self.is_active = status == ACTIVE
         self.is_stored = is_stored  # whether there is a row of a state to replace
@@ -64,9 +65,7 @@ class Held:
     @classmethod
     def again(cls, known: Known) -> "Held":
         """A session as the process knows it, which may be old."""
-        snapshot, document, last_activity_at = known
-        session = LockedSession(snapshot.session_id, snapshot.user_id, ACTIVE, last_activity_at)
-        return cls(session, snapshot, document, is_stored=True, is_remembered=True)
+        return cls(known.session, known.snapshot, known.document, is_stored=True, is_remembered=True)
 
     @classmethod
     def unopened(cls, session_id: str, user_id: str, at: dt.datetime) -> "Held":
@@ -99,7 +98,12 @@ class Held:
     def known(self) -> Known | None:
         """What the process may remember once this is committed."""
         snapshot = self.snapshot if self.is_active else None
-        return None if snapshot is None else Known(snapshot, self.document, self.last_activity_at)
+        return None if snapshot is None else Known(self._session, snapshot, self.document)
+
+    def note_activity(self, at: dt.datetime) -> None:
+        """Somebody has acted within the session."""
+        self.last_activity_at = at
+        self._session = self._session._replace(last_activity_at=at)
 
     def has_expired(self, at: dt.datetime) -> bool:
         """Whether the state has reached its end (STA-58)."""

@@ -4,24 +4,24 @@ Nothing here is believed: a write names the version it follows, and the database
 one; under a lock a document is taken only by its checksum (STA-66).
 """
 
-import datetime as dt
 from collections import OrderedDict
 from collections.abc import Iterable
 from threading import Lock
 from typing import Final, NamedTuple
 
 from sessions_app.state.canonical import Document
+from sessions_app.state.rows import LockedSession
 from sessions_app.state.versions import Snapshot
 
 MOST_BYTES: Final = 32 * 2**20  # of canonical text; a document weighs about three times as much in memory
 
 
 class Known(NamedTuple):
-    """The state of an active session, as committed."""
+    """An active session, as its row said, and its state, as committed."""
 
+    session: LockedSession
     snapshot: Snapshot
     document: Document
-    last_activity_at: dt.datetime  # of the session, as its row said
 
 
 _lock = Lock()

@@ -122,4 +122,4 @@ def merged(target: Any, patch: Any) -> Any:
 
 
 def _present(document: Document, keys: Collection[str]) -> list[str]:
-    return sorted(key for key in keys if key in document.members)
+    return sorted([key for key in keys if key in document.members]) if keys else []

@@ -221,7 +221,9 @@ def test_what_is_tidied_later_harms_nobody(monkeypatch):
     snapshots.commit([wish(session_id, MergePatch({"n": 0}))])
     found = known.find(session_id)
     assert found is not None
-    known.remember([found._replace(last_activity_at=clock.now() - dt.timedelta(hours=1))])
+    known.remember(
+        [found._replace(session=found.session._replace(last_activity_at=clock.now() - dt.timedelta(hours=1)))]
+    )
 
     rows = loop_connection.LoopConnection.rows
 

@@ -11,9 +11,11 @@ from sessions_app import clock, snapshots
 from sessions_app.errors import SessionNotFound
 from sessions_app.models import IdempotentAnswer, Session, State, StateVersion
 from sessions_app.state import canonical, history, known, statestore
+from sessions_app.state.canonical import Document
 from sessions_app.state.idempotency import Answer, Repeat
 from sessions_app.state.known import Known
 from sessions_app.state.operations import Operation, Outcome
+from sessions_app.state.rows import LockedSession
 from sessions_app.state.state_errors import (
     IdempotencyKeyReused,
     OpIdReused,
@@ -22,6 +24,7 @@ from sessions_app.state.state_errors import (
     StateTooLarge,
     VersionConflict,
 )
+from sessions_app.state.versions import Snapshot
 from sessions_app.state.writes import KeyWrite, MergePatch, Replace, Resolve, Update, Write
 from tests.factories import make_caller, make_session, make_snapshot
 
@@ -32,6 +35,11 @@ DAY = dt.timedelta(days=1)
 def wish(session_id: str, write: Write, **over: Any) -> Operation:
     """A write of u1."""
     return Operation(session_id=session_id, by=make_caller("u1"), write=write, **{"user_id": "u1", **over})
+
+
+def remembered(snapshot: Snapshot, document: Document) -> Known:
+    """A state as the process may have it in memory."""
+    return Known(LockedSession(snapshot.session_id, snapshot.user_id, "active", clock.now()), snapshot, document)
 
 
 def done(*operations: Operation) -> list[Any]:
@@ -82,7 +90,7 @@ def test_commit_reads_the_state_anew_when_its_memory_is_old():
     """STA-66: a remembered document serves only while its checksum is the stored one."""
     before = make_snapshot("u1", {"n": 0})
     stale = canonical.document({"n": "stale"})
-    known.remember([Known(before._replace(checksum=stale.checksum), stale, clock.now())])
+    known.remember([remembered(before._replace(checksum=stale.checksum), stale)])
 
     assert done(wish(before.session_id, MergePatch({"m": 1}))) == [2]
     assert snapshots.current(before.session_id, by=make_caller("u1")).canonical == b'{"m":1,"n":0}'
@@ -94,7 +102,7 @@ def test_memory_of_states_is_bounded(monkeypatch):
     before = make_snapshot("u1")
     document = canonical.document({"text": "x" * 100})
     for number in range(20):
-        known.remember([Known(before._replace(session_id=f"s{number}"), document, clock.now())])
+        known.remember([remembered(before._replace(session_id=f"s{number}"), document)])
 
     assert known.find("s19") is not None
     assert known.find("s0") is None
