@@ -14,6 +14,9 @@ from sessions_app import libpq
 from sessions_app.libpq import Row
 
 IDLE_S: Final = 1.0  # after so long the connection is tried before it is trusted
+# What is asked here finds its rows by key. Left alone, PostgreSQL plans some of it anew each time, in hope of better,
+# and reads all of a small table, with the dead rows that many writes have left in it.
+_PLANNING: Final = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off"
 _DJANGO_ONLY: Final = frozenset({"context", "cursor_factory", "prepare_threshold", "pool", "client_encoding"})
 
 
@@ -45,8 +48,7 @@ class LoopConnection:
                 await self.close()
         if self._raw is None or self._raw.closed:
             self._raw = await psycopg.AsyncConnection.connect(**_parameters(), autocommit=True)
-            # Else PostgreSQL plans some of them each time, in the hope of knowing better.
-            await self._raw.execute("SET plan_cache_mode = force_generic_plan")
+            await self._raw.execute(_PLANNING)
         return self._raw
 
 
