@@ -54,7 +54,10 @@ class _Server:
 
     def spoken(self, ask: Callable[[Any], T]) -> T:
         """Ask over the connection used last, or one more where all are in use."""
-        connection = self._idle.pop() if self._idle else self.client.connection_pool.make_connection()
+        try:
+            connection = self._idle.pop()
+        except IndexError:  # asked beforehand, another thread might take the last one in between
+            connection = self.client.connection_pool.make_connection()
         if _has_ended(connection):
             connection.disconnect()  # it is made anew by the first command
         try:

@@ -123,15 +123,16 @@ class _Lane:
             quick = attempts.are_quick(operations)
             attempt = Attempt(operations) if quick else await self._in_thread(Attempt, operations)
             query = attempt.query()
+        except Exception as error:  # one operation has found a defect, from which the others must not suffer
+            log.error("commit.defect", operations=len(operations), exc_info=error)
+            return None, [None] * len(operations)
+        try:
             written = {session_id for (session_id,) in await self._database.rows(*query)} if query else set()
-            return attempt, attempt.settle(written)
         except (psycopg.Error, OSError) as error:
             log.error("commit.failed", operations=len(operations), error=str(error))
             await self._database.close()
             return None, [DatabaseUnavailable(retry_after=1)] * len(operations)
-        except Exception as error:  # one operation has found a defect, from which the others must not suffer
-            log.error("commit.defect", operations=len(operations), exc_info=error)
-            return None, [None] * len(operations)
+        return attempt, attempt.settle(written)  # a defect from here on is no reason to write anything again
 
     async def _clear_up(self, attempt: Attempt) -> None:
         try:

@@ -82,15 +82,18 @@ async def ping(reader):
 
 def test_ping_answered(talk):
     """DEV-5: the next one comes an interval later."""
+    pings = []
 
     async def story(hand, reader, writer):
         for _ in range(2):
             hand.turn()
-            writer.write(b"\x8a\x84" + NO_MASK + await ping(reader))
+            pings.append(await ping(reader))
+            writer.write(b"\x8a\x84" + NO_MASK + pings[-1])
             while next(iter(hand.watched)).pending_ping_payload:
                 await asyncio.sleep(0)
 
     talk(story)
+    assert len(set(pings)) == 2
 
 
 def test_ping_not_answered(talk):

@@ -214,3 +214,4 @@ def test_random_life_with_dying_processes(rows, pair_env, memory, seed):
 
         asyncio.run(world.run(25, kill_in_turn))
         world.check()
+        assert all(replica.acked for replica in world.replicas)

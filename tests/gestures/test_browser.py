@@ -212,6 +212,7 @@ def test_without_signing_in_the_server_says_so(browser):
         visit = Visit(browser, f"{web.url}/demo/gesture")
         visit.click("start-session")
         visit.has("error", re.compile("401 UNAUTHENTICATED"))
+        assert visit.page.evaluate("[document.cookie, localStorage.length, sessionStorage.length]") == ["", 0, 0]
         visit.context.close()
 
 

@@ -215,6 +215,7 @@ def test_workers_end_with_their_peer():
         for jpeg in make_jpegs(40):
             ear.lease.forward(jpeg)
         source._stopping = True
+        assert alive(pid)
         next(iter(source._workers))._transport.get_pipe_transport(0).abort()
         await until(lambda: not alive(pid))
 

@@ -11,6 +11,7 @@ from django.db import OperationalError, connection
 
 from sessions_app import snapshots
 from sessions_app.errors import DatabaseUnavailable, Internal
+from sessions_app.models import StateVersion
 from sessions_app.state import committer, loop_connection
 from sessions_app.state.attempts import Attempt
 from sessions_app.state.operations import Operation
@@ -172,6 +173,17 @@ def test_a_defect_of_an_attempt_is_left_for_the_lock(monkeypatch):
     monkeypatch.setattr(snapshots, "commit", lambda operations: ["done"] * len(operations))
 
     assert run(committer.committed(wish("a"))) == ["done"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_defect_after_the_commit_writes_nothing_twice(monkeypatch):
+    """L1: nobody is told of a version that was committed, but it is there once."""
+    session_id = make_snapshot("u1").session_id
+    monkeypatch.setattr(Attempt, "settle", raises(ZeroDivisionError()))
+
+    [error] = run(committer.committed(wish(session_id)))
+    assert isinstance(error, Internal)
+    assert StateVersion.objects.filter(session_id=session_id).count() == 2
 
 
 def test_a_defect_of_a_lane_is_answered_and_the_lane_goes_on(monkeypatch):

@@ -31,9 +31,14 @@ VALUES = st.recursive(
 )
 
 
-def test_a_whole_event_passes():
-    events.check(WHOLE)
-    events.check({**WHOLE, "session_id": "0f1d3b0e-0c3e-1a52-b1ce-2d1b3ab5c0aa", "modality": "gesture"})
+@pytest.mark.parametrize(
+    "other", [{}, {"session_id": "0f1d3b0e-0c3e-1a52-b1ce-2d1b3ab5c0aa"}, {"modality": "gesture"}, {"more": [1, {}]}]
+)
+def test_a_whole_event_passes(other):
+    """SES-41: it is neither refused nor changed."""
+    event = {**WHOLE, **other}
+    events.check(event)
+    assert event == {**WHOLE, **other}
 
 
 @pytest.mark.parametrize("name", events.REQUIRED)
