@@ -5,6 +5,7 @@ import re
 import time
 from functools import lru_cache
 
+_MILLISECONDS = tuple(f"{number:03d}Z" for number in range(1000))
 _RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
 
 
@@ -24,7 +25,7 @@ def stamp(at: dt.datetime) -> str:
 def stamp_now() -> str:
     """What `stamp(now())` says, in a fifth of the time: every line of a log asks."""
     second, milliseconds = divmod(time.time_ns() // 1_000_000, 1000)
-    return f"{_stamp_of_second(second)}{milliseconds:03d}Z"
+    return _stamp_of_second(second) + _MILLISECONDS[milliseconds]
 
 
 @lru_cache(1)

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 import structlog
@@ -29,11 +29,12 @@ from sessions_app.events import Event
 from sessions_app.log import chain
 from sessions_app.log.logtail import LogTail, tails
 from sessions_app.models import Session
+from sessions_app.paths import LogPlace
 
 MAX_LINE_BYTES = 524_288  # SES-39, newline included
 _FRAME_BYTES = len('{"recorded_at":"2026-03-02T09:15:04.000Z","event":}\n')
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_TOLD_ALIKE = frozenset((str, int, bool, type(None)))
+_FLAT = frozenset((str, int, bool, type(None)))  # the types of members that orjson tells as json does
 # SES-43, and nobody waits for the reader of a pipe that stands in place of a log.
 _APPENDING = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _EXTENDING = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -41,8 +42,7 @@ _EXTENDING = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(NamedTuple):
     """One line as it stands in the log; `found` when it had been there already (SES-35)."""
 
     event: Event
@@ -61,13 +61,12 @@ def append(session: Session, event: Event) -> Recorded:
     """
     encoded = _checked(session, event)
     try:
-        path = os.fspath(paths.session_log_path(session.user_id, session.session_id))
-        descriptor = os.open(path, _APPENDING, 0o640)
+        place = paths.log_place(session.user_id, session.session_id)
+        directory = paths.open_log_directory(place)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # the second fence behind the row's lock (SES-44)
-            recorded, tail = _append_locked(descriptor, path, session, event, encoded)
+            recorded, tail = _append_in(directory, place, session, event, encoded)
         finally:
-            os.close(descriptor)
+            os.close(directory)
     except FileNotFoundError as error:
         raise SessionDirMissing from error
     except (OSError, paths.PathRefused) as error:
@@ -118,25 +117,25 @@ def fitting(event: Event) -> bytes:
 
     Raises ForbiddenPayload, EventTooLarge; Internal for what JSON cannot say.
     """
+    is_flat = _FLAT.issuperset(map(type, event.values()))
     try:
-        encoded = _encoded(event)
+        encoded = _encoded(event, is_flat=is_flat)
     except (ValueError, TypeError, RecursionError) as error:
         _refuse_forbidden(event)
         raise Internal from error
-    if events.is_suspect(encoded):
+    if events.is_suspect(encoded, is_flat=is_flat):
         _refuse_forbidden(event)
     if (length := _FRAME_BYTES + len(encoded)) > MAX_LINE_BYTES:
         raise EventTooLarge(f"The line would have {length} bytes; {MAX_LINE_BYTES} are allowed.")
     return encoded
 
 
-def _encoded(event: Event) -> bytes:
-    # orjson takes a tenth of the time for the same bytes, but has a null for NaN and knows no integer beyond 64 bits.
-    if _TOLD_ALIKE.issuperset(map(type, event.values())):
+def _encoded(event: Event, *, is_flat: bool) -> bytes:
+    if is_flat:  # a tenth of the time for the same bytes; but orjson has a null for NaN
         try:
             return orjson.dumps(event)
         except TypeError:
-            pass
+            pass  # an integer beyond 64 bits
     return _ENCODER.encode(event).encode()
 
 
@@ -156,29 +155,38 @@ def _checked(session: Session, event: Event) -> bytes:
     return fitting(event)
 
 
-def _append_locked(
-    descriptor: int, path: str, session: Session, event: Event, encoded: bytes
+def _append_in(
+    directory: int, place: LogPlace, session: Session, event: Event, encoded: bytes
 ) -> tuple[Recorded, LogTail]:
-    tail = tails.current(path, os.fstat(descriptor), vouched_lines=session.log_lines, vouched_head=session.log_head)
-    if found := _found(tail, event):
-        return found, tail
-    recorded_at = max(clock.stamp_now(), tail.recorded_at)  # a clock set back does not reorder lines (SES-40)
-    line = b'{"recorded_at":"%b","event":%b}\n' % (recorded_at.encode(), encoded)
-    # A torn tail that a crashed append left is closed off, never edited away (SES-46).
-    data = b"\n" + line if tail.torn else line
-    is_new = tail.size == 0
+    descriptor = os.open(place.log, _APPENDING, 0o640, dir_fd=directory)
     try:
-        if os.write(descriptor, data) != len(data):  # exactly one (SES-43)
-            raise OSError(errno.ENOSPC, "short write")
-        os.fsync(descriptor)
-        if is_new:
-            _sync_directory(os.path.dirname(path))
-    except OSError:
-        tails.forget(path)
-        raise
-    tail.wrote(data, line, event, recorded_at)
-    _extend_chain(path, tail)
-    return Recorded(event, recorded_at), tail
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # the second fence behind the row's lock (SES-44)
+        tail = tails.current(place.path, descriptor, vouched_lines=session.log_lines, vouched_head=session.log_head)
+        recorded = _found(tail, event)
+        if recorded is None:
+            recorded = Recorded(event, max(clock.stamp_now(), tail.recorded_at))  # no clock reorders lines (SES-40)
+            line = b'{"recorded_at":"%b","event":%b}\n' % (recorded.recorded_at.encode(), encoded)
+            # A torn tail that a crashed append left is closed off, never edited away (SES-46).
+            data = b"\n" + line if tail.torn else line
+            try:
+                _write(descriptor, data, into=directory if tail.size == 0 else None)
+            except OSError:
+                tails.forget(place.path)
+                raise
+            tail.wrote(data, line, event, recorded.recorded_at)
+        _extend_chain(directory, place, tail)
+    finally:
+        os.close(descriptor)
+    return recorded, tail
+
+
+def _write(descriptor: int, data: bytes, *, into: int | None) -> None:
+    """Write and sync a line; `into` is the directory in which the file is new."""
+    if os.write(descriptor, data) != len(data):  # exactly one (SES-43)
+        raise OSError(errno.ENOSPC, "short write")
+    os.fsync(descriptor)
+    if into is not None:
+        _sync_directory(into)
 
 
 def _found(tail: LogTail, event: Event) -> Recorded | None:
@@ -193,20 +201,20 @@ def _found(tail: LogTail, event: Event) -> Recorded | None:
     return None
 
 
-def _extend_chain(path: str, tail: LogTail) -> None:
+def _extend_chain(directory: int, place: LogPlace, tail: LogTail) -> None:
     """Bring the chain file up to the log. It is derived: its loss costs nothing but the name of an altered line."""
     try:
-        descriptor = os.open(path.removesuffix(".jsonl") + ".chain", _EXTENDING, 0o640)
+        descriptor = os.open(place.chain, _EXTENDING, 0o640, dir_fd=directory)
         try:
             entries = os.lseek(descriptor, 0, os.SEEK_END) // chain.ENTRY_BYTES
             if entries < tail.lines:
                 is_next = entries == tail.lines - 1
-                missing = chain.entry(tail.head) if is_next else _missing_entries(descriptor, path, entries)
+                missing = chain.entry(tail.head) if is_next else _missing_entries(descriptor, place.path, entries)
                 os.pwrite(descriptor, missing, entries * chain.ENTRY_BYTES)  # over half an entry, if one ends the file
         finally:
             os.close(descriptor)
     except OSError as error:
-        log.warning("eventlog.chain_not_extended", path=path, error=str(error))
+        log.warning("eventlog.chain_not_extended", log=place.path, error=str(error))
 
 
 def _missing_entries(descriptor: int, path: str, entries: int) -> bytes:
@@ -216,9 +224,9 @@ def _missing_entries(descriptor: int, path: str, entries: int) -> bytes:
     return b"".join(chain.entry(value) for value in chain.values(lines, last.decode("ascii", "replace")))
 
 
-def _sync_directory(directory: str) -> None:
+def _sync_directory(directory: int) -> None:
     """Make the new name durable too."""
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
     try:
         os.fsync(descriptor)
     finally:

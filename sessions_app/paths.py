@@ -6,8 +6,11 @@ from functools import lru_cache
 from itertools import accumulate
 from pathlib import Path
 from stat import S_ISLNK
+from typing import NamedTuple
 
 from django.conf import settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 from sessions_app import ids
 
@@ -16,7 +19,34 @@ class PathRefused(ValueError):
     """The ids have no safe form, or the path would leave its root, be it through a link."""
 
 
+# A link is not followed; O_PATH, where there is such a thing, asks for no right to read.
+_PASSING = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_PATH", os.O_RDONLY)
 _PLACES_REMEMBERED = 1024  # names per process; to put one together costs more than to look where it leads
+
+
+class LogPlace(NamedTuple):
+    """Where a session's log lies, and how it and its chain file are called there."""
+
+    path: str
+    users: str  # the path of the first directory below the root
+    below: Sequence[str]  # the directories from there down to the log, by name
+    log: str
+    chain: str
+
+
+def open_log_directory(place: LogPlace) -> int:
+    """A descriptor of the directory of a log, to open what lies there by name: the way to it passed no link.
+
+    Raises FileNotFoundError if it is missing, and another OSError for a link in the way or what else is no directory.
+    """
+    descriptor = os.open(place.users, _PASSING)
+    for name in place.below:
+        above = descriptor
+        try:
+            descriptor = os.open(name, _PASSING, dir_fd=above)
+        finally:
+            os.close(above)
+    return descriptor
 
 
 def session_log_path(user_id: str, session_id: str, *, create: bool = False) -> Path:
@@ -24,11 +54,27 @@ def session_log_path(user_id: str, session_id: str, *, create: bool = False) -> 
 
     Raises PathRefused, and OSError when the directory cannot be made.
     """
-    directories, path = _log_place(os.fspath(settings.LOG_ROOT), user_id, session_id)
+    _check(user_id, session_id)
+    directories = _names(settings.LOG_ROOT, "users", user_id, "sessions")
     if create:
         _make(settings.LOG_ROOT, directories)
     _refuse_links(*directories)
-    return path
+    return Path(log_place(user_id, session_id).path)
+
+
+@lru_cache(_PLACES_REMEMBERED)
+def log_place(user_id: str, session_id: str) -> LogPlace:
+    """Names alone, nothing is looked at; remembered, for the recorder asks for every line. Raises PathRefused."""
+    _check(user_id, session_id)
+    users, directory = Path(settings.LOG_ROOT, "users"), (user_id, "sessions")
+    log, chain = f"{session_id}.jsonl", f"{session_id}.chain"
+    return LogPlace(os.fspath(users.joinpath(*directory, log)), os.fspath(users), directory, log, chain)
+
+
+@receiver(setting_changed)
+def _forget_places(*, setting: str, **_: object) -> None:
+    if setting == "LOG_ROOT":
+        log_place.cache_clear()
 
 
 def session_features_dir(user_id: str, session_id: str, *, create: bool = False) -> Path:
@@ -56,29 +102,21 @@ def make_roots() -> None:
         Path(root).mkdir(mode=0o750, parents=True, exist_ok=True)
 
 
-@lru_cache(_PLACES_REMEMBERED)
-def _log_place(root: str, user_id: str, session_id: str) -> tuple[Sequence[str], Path]:
-    """The directories from below the root down to the one of the log, and the log."""
-    _check(user_id, session_id)
-    directories = _names(root, "users", user_id, "sessions")
-    return directories, Path(f"{directories[-1]}/{session_id}.jsonl")
-
-
 def _check(user_id: str, session_id: str) -> None:
     if not ids.is_actor_id(user_id) or not ids.is_session_id(session_id):
         raise PathRefused("an id that names no file")
 
 
 def _below(root: Path, *parts: str, create: bool) -> Path:
-    directories = _names(os.fspath(root), *parts)
+    directories = _names(root, *parts)
     if create:
         _make(root, directories)
     _refuse_links(*directories)
     return Path(directories[-1])
 
 
-def _names(root: str, *parts: str) -> Sequence[str]:
-    return tuple(accumulate(parts, "{}/{}".format, initial=root))[1:]
+def _names(root: Path, *parts: str) -> Sequence[str]:
+    return tuple(accumulate(parts, "{}/{}".format, initial=os.fspath(root)))[1:]
 
 
 def _make(root: Path, directories: Sequence[str]) -> None:

@@ -76,7 +76,7 @@ def test_only_the_recorder_writes_jsonl():
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 inside = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
                 names_log = any(".jsonl" in text for text in texts(function)) or any(
-                    called(call) == "session_log_path" for call in inside
+                    called(call) in ("session_log_path", "session_log_place") for call in inside
                 )
                 found += [at(name, call) for call in inside if names_log and opens_for_writing(call)]
     assert found == []

@@ -1,15 +1,13 @@
 """What the recorder must know of a log before it appends: its end, its boundaries, its record ids, its chain value.
 
-Kept in memory per process and believed only while the file still has the inode and the size it was left with, so a line
-written by another process is read before the next append.
+Kept in memory per process and believed only while the file still has the size it was left with, so a line written by
+another process is read before the next append. A file of another inode is read from its beginning.
 """
 
 import json
 import os
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from os import stat_result
-from threading import Lock
 
 from sessions_app.events import BOUNDARIES, Event
 from sessions_app.log import chain
@@ -78,38 +76,39 @@ class LogTails:
     """The tails this process remembers, the longest unused forgotten first. Each is used under its log's flock."""
 
     def __init__(self) -> None:
-        self._tails: OrderedDict[str, LogTail] = OrderedDict()  # by path
-        self._lock = Lock()
+        self._tails: OrderedDict[str, LogTail] = OrderedDict()  # by path; every single call of it is atomic
 
-    def current(self, path: str, found: stat_result, *, vouched_lines: int, vouched_head: str) -> LogTail:
-        """The tail of the log as it stands on disk (`found`), starting from the row's word when nothing is remembered.
+    def current(self, path: str, descriptor: int, *, vouched_lines: int, vouched_head: str) -> LogTail:
+        """The tail of the log open as `descriptor`, starting from the row's word when nothing is remembered.
 
         Raises OSError.
         """
-        with self._lock:
-            tail = self._tails.get(path)
-            if tail is not None and tail.size == found.st_size and tail.inode == found.st_ino:
-                self._tails.move_to_end(path)
+        size = os.lseek(descriptor, 0, os.SEEK_END)
+        try:
+            self._tails.move_to_end(path)
+            tail = self._tails[path]
+            if tail.size == size:
                 return tail
-            self._tails.pop(path, None)
-        if tail is None or tail.inode != found.st_ino or tail.size > found.st_size:
-            tail = LogTail(inode=found.st_ino, head=vouched_head)
+        except KeyError:
+            tail = None
+        inode = os.fstat(descriptor).st_ino
+        if tail is None or tail.inode != inode or tail.size > size:
+            tail = LogTail(inode, head=vouched_head)
         else:
             vouched_lines = 0
-        if tail.size < found.st_size:
+        if tail.size < size:
+            self.forget(path)  # half a reading helps nobody
             with open(path, "rb") as file:
                 file.seek(tail.size)
-                tail.take(file.read(found.st_size - tail.size), vouched_lines)
-        with self._lock:
-            self._tails[path] = tail
-            while len(self._tails) > MOST_TAILS:
-                self._tails.popitem(last=False)
+                tail.take(file.read(size - tail.size), vouched_lines)
+        self._tails[path] = tail
+        if len(self._tails) > MOST_TAILS:
+            self._tails.popitem(last=False)
         return tail
 
-    def forget(self, path: str | os.PathLike[str]) -> None:
+    def forget(self, path: str) -> None:
         """Read the log anew next time: what was just written is not certain."""
-        with self._lock:
-            self._tails.pop(os.fspath(path), None)
+        self._tails.pop(path, None)
 
 
 tails = LogTails()

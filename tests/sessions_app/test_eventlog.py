@@ -7,12 +7,13 @@ import os
 import resource
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import time_machine
 from django.db import connection, transaction
 
-from sessions_app import eventlog, events, ids, sessions
+from sessions_app import eventlog, events, ids, paths, sessions
 from sessions_app.errors import (
     EventTooLarge,
     ForbiddenPayload,
@@ -34,6 +35,10 @@ def append(session: Session, **over):
     recorded = eventlog.append(session, make_event(session, **over))
     session.save_recorded()
     return recorded
+
+
+def contents(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
 def test_append_writes_one_compact_line():
@@ -99,7 +104,7 @@ def test_the_same_record_id_is_refused_by_a_process_that_did_not_write_it():
     session = make_session()
     record_id = ids.new_record_id()
     append(session, record_id=record_id)
-    logtail.tails.forget(log_path("u1", session.session_id))
+    logtail.tails.forget(str(log_path("u1", session.session_id)))
     with pytest.raises(RecordIdUsed):
         append(session, record_id=record_id)
 
@@ -156,6 +161,58 @@ def test_a_log_that_is_a_link_is_refused(tmp_path):
     with pytest.raises(RecorderUnavailable):
         append(session)
     assert target.stat().st_size == size
+
+
+@pytest.mark.parametrize("level", ["users", "u1", "sessions"])
+@pytest.mark.parametrize("leads", ["to where it was moved", "to another place", "nowhere", "to itself"])
+def test_a_directory_exchanged_for_a_link_is_refused(level, leads, tmp_path):
+    """SES-65: at every level below the root, though nothing else may have changed."""
+    session = make_session()
+    log = log_path("u1", session.session_id)
+    directory = next(path for path in log.parents if path.name == level)
+    (tmp_path / "another").mkdir()
+    target = {"to where it was moved": "moved", "to another place": "another", "to itself": directory}
+    directory.rename(tmp_path / "moved")
+    directory.symlink_to(tmp_path / target.get(leads, "no"))
+    before = contents(tmp_path / "moved")
+    with pytest.raises(RecorderUnavailable):
+        append(session)
+    assert contents(tmp_path / "moved") == before
+    assert list((tmp_path / "another").iterdir()) == []
+
+
+def test_a_link_put_in_the_way_while_a_line_is_written_leads_nobody_away(tmp_path, monkeypatch):
+    """SES-65: what was looked at is what is written to."""
+    session = make_session()
+    directory = log_path("u1", session.session_id).parent
+    (tmp_path / "elsewhere").mkdir()
+    passed = paths.open_log_directory
+
+    def exchanged(place):
+        descriptor = passed(place)
+        directory.rename(tmp_path / "moved")
+        directory.symlink_to(tmp_path / "elsewhere")
+        return descriptor
+
+    monkeypatch.setattr(paths, "open_log_directory", exchanged)
+    append(session)
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+    assert len((tmp_path / "moved" / f"{session.session_id}.jsonl").read_bytes().splitlines()) == 2
+    assert len((tmp_path / "moved" / f"{session.session_id}.chain").read_bytes().splitlines()) == 2
+
+
+def test_a_log_whose_place_another_file_took_is_read_from_its_beginning():
+    """SES-42: the record ids that count are those of the file that is there."""
+    session = make_session()
+    first = append(session)
+    path = log_path("u1", session.session_id)
+    raw = path.read_bytes()
+    line = raw.splitlines(keepends=True)[1]
+    record_id = ids.new_record_id()
+    path.unlink()
+    path.write_bytes(raw + line.replace(first.event["record_id"].encode(), record_id.encode()))
+    with pytest.raises(RecordIdUsed):
+        append(session, record_id=record_id)
 
 
 @pytest.mark.parametrize("read", [False, True])
