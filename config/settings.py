@@ -1,178 +1,26 @@
-"""Every setting of Baton: the environment first (OPS-63), then Django's sections, then ours by app."""
+"""Every setting of Baton: Django's sections, then ours by app."""
 
 import os
-from pathlib import Path
-from typing import Any
 
-import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from config.knobs import BASE_DIR, Env, read, redis_url, rooted
+
 VERSION = "1.1.0"  # of Baton, semantic; /health, the schema and the artefacts' tags say it
-BASE_DIR = Path(__file__).resolve().parent.parent
-
-
-class Env(environ.Env):  # type: ignore[misc]  # published without types
-    """django-environ over a copy of the environment in which an empty value counts as absent."""
-
-    ENVIRON = {name: value for name, value in os.environ.items() if value != ""}
-
-
-# The whole list of knobs. `.env.example` names exactly these, and a test compares the two.
-SCHEMA: dict[str, Any] = {
-    "SERVER_ADDR": (str, "127.0.0.1:8080"),
-    "PUBLIC_URL": (str, "http://localhost:8080"),
-    "ALLOWED_HOSTS": (list, []),
-    "ALLOWED_ORIGINS": (list, []),
-    "TRUSTED_PROXIES": (list, []),
-    "DEBUG": (bool, False),
-    "AUTH_REQUIRED": (bool, True),
-    "APP_ENV": (str, "local"),
-    "DEVICE_ID": (str, ""),
-    "SECRET_KEY": (str, ""),
-    "JWT_SECRET": (str, ""),
-    "JWT_REFRESH_SECRET": (str, ""),
-    "SERVICE_API_KEYS": (list, []),
-    "DATABASE_URL": (str, ""),
-    "DB_POOL_MAX": (int, 10),
-    "REDIS_URL": (str, ""),
-    "REDIS_ADDR": (str, ""),
-    "REDIS_HOST": (str, "127.0.0.1"),
-    "REDIS_PORT": (str, "6379"),
-    "REDIS_PASSWORD": (str, ""),
-    "REDIS_DB": (int, 0),
-    "DATA_ROOT": (str, "./data"),
-    "LOG_ROOT": (str, "./logs"),
-    "LOG_LEVEL": (str, "INFO"),
-    "LOG_FORMAT": (str, "json"),
-    "LOG_CLIENT_IP": (bool, False),
-    "SHUTDOWN_GRACE_S": (int, 25),
-    "SESSION_TIMEOUT_SECONDS": (int, 86400),
-    "SESSION_RATE": (str, "120/m"),
-    "PRESENCE_TTL_S": (int, 120),
-    "HANDOFF_TTL_S": (int, 300),
-    "RESUME_MAX_GAP": (int, 100),
-    "WS_MAX_SIZE": (int, 524288),
-    "WS_AUTH_TIMEOUT_S": (int, 10),
-    "WS_MAX_UNAUTHENTICATED_PER_IP": (int, 200),
-    "WS_MAX_CONNECTIONS_PER_USER": (int, 32),
-    "WS_RATE_PER_S": (int, 20),
-    "WS_BURST": (int, 200),
-    "SESSION_TTL": (int, 86400),
-    "POD_DRIVER": (str, "local"),
-    "USER_POD_IMAGE": (str, ""),
-    "USER_POD_PORT": (int, 1111),
-    "USER_POD_HOST": (str, "0.0.0.0"),
-    "PODS_NAMESPACE": (str, "default"),
-    "KEDA_REDIS_ADDRESS": (str, ""),
-    "POD_URL_TEMPLATE": (str, "http://{name}.{namespace}.svc.cluster.local:80"),
-    "KUBECONFIG": (str, ""),
-    "POD_IDLE_SLEEP_S": (float, 120),
-    "POD_WAKE_TIMEOUT_S": (float, 120),
-    "POD_CHAT_TIMEOUT_S": (float, 60),
-    "CHAT_WAIT_S": (float, 5),
-    "CHAT_MAX_ATTEMPTS": (int, 5),
-    "CHAT_MAX_PENDING": (int, 1000),
-    "CHAT_RETENTION_S": (int, 604800),
-    "LOCAL_POD_COMMAND": (str, ""),
-    "LOCAL_PODS_MAX": (int, 32),
-    "LLM_BASE_URL": (str, ""),
-    "LLM_MODEL": (str, ""),
-    "LLM_API_KEY": (str, ""),
-    "LLM_TIMEOUT_S": (float, 45),
-    "RATE_POD_CREATE": (str, "100/m"),
-    "RATE_POD_WAKE": (str, "50/m"),
-    "RATE_POD_CHAT": (str, "100/m"),
-    "RATE_POD_DELETE": (str, "50/m"),
-    "RATE_POD_SLEEP": (str, "50/m"),
-    "RATE_POD_READ": (str, "200/m"),
-    "SNAPSHOT_TTL_S": (int, 604800),
-    "HISTORY_VERSIONS": (int, 1000),
-    "COURSE_DATA_ROOT": (str, "./routing/course_data"),
-    "DATASET_REGISTRY_PATH": (str, ""),
-    "SESSION_STORE_BACKEND": (str, "db"),
-    "SESSION_STORE_FALLBACK": (bool, True),
-    "SESSION_STORE_REDIS_URL": (str, ""),
-    "REDIS_SESSION_PREFIX": (str, "baton:hole_session"),
-    "HOLE_STATE_TTL_S": (int, 7200),
-    "SURFACE_COMMIT_ON_STREAK": (int, 2),
-    "SURFACE_COMMIT_OFF_STREAK": (int, 2),
-    "SURFACE_MARGIN_M": (float, 0.5),
-    "UNKNOWN_MARGIN_M": (float, 1.0),
-    "SURFACE_ACCURACY_MAX_M": (float, 15.0),
-    "SURFACE_GAP_S": (float, 30.0),
-    "SURFACE_MAX_SPEED_MPS": (float, 15.0),
-    "COMPETITION_MODE_DEFAULT": (bool, False),
-    "PUTT_SOLVER_URL": (str, ""),
-    "PUTT_SOLVER_API_KEY": (str, ""),
-    "PUTT_SOLVER_TIMEOUT_S": (float, 4.0),
-    "PUTT_PAST_CUP_M": (float, 0.30),
-    "TEE_TO_GREEN_URL": (str, ""),
-    "TEE_TO_GREEN_API_KEY": (str, ""),
-    "TEE_TO_GREEN_TIMEOUT_S": (float, 3.0),
-    "PLANNER_PLAYER_JSON": (str, ""),
-    "DEBUG_BUNDLE_ENABLED": (bool, False),
-    "DEBUG_BUNDLE_DIR": (str, "./var/debug_bundles"),
-    "DEBUG_BUNDLE_MAX_AGE_S": (int, 604800),
-    "DEBUG_BUNDLE_MAX_COUNT": (int, 1000),
-    "RATE_ADVICE": (str, "600/m"),
-    "RATE_STATE": (str, "1000/m"),
-    "RATE_HANDOFF": (str, "10/m"),
-    "RATE_ADMIN": (str, "300/m"),
-    "EXTRACTOR_URL": (str, "local:"),
-    "EXTRACTOR_KEY": (str, ""),
-    "EXTRACTOR_WORKERS": (int, 0),
-    "EXTRACTOR_BACKEND": (str, "holistic"),
-    "EXTRACTOR_TAG": (str, ""),
-    "RATE_CAPTURE": (str, "60/m"),
-    "RATE_CAPTURE_READ": (str, "600/m"),
-}
-
-if env_file := os.environ.get("ENV_FILE"):
-    Env.read_env(env_file, overwrite=False)
-    Env.ENVIRON = {**{k: v for k, v in os.environ.items() if v != ""}, **Env.ENVIRON}
-env = Env(**SCHEMA)
-
-
-def _read(name: str) -> Any:
-    """The value of one knob. Raises ImproperlyConfigured naming it when it does not parse (baton.E006)."""
-    if (name.startswith("RATE_") or name.endswith("_RATE")) and os.environ.get(name) == "":
-        return ""  # the one setting whose emptiness says something: no limit (OPS-47)
-    try:
-        return env(name)
-    except Exception as error:
-        raise ImproperlyConfigured(
-            f"baton.E006: {name} does not parse: {error}. Correct it or leave it out."
-        ) from error
-
-
-def _rooted(path: str) -> Path:
-    """A configured root; a relative one starts at the project, not at the working directory (SES-63)."""
-    return (BASE_DIR / path).resolve()
-
-
-def _redis_url() -> str:
-    """REDIS_URL, else REDIS_ADDR, else the single members; Kubernetes writes REDIS_PORT as tcp://ip:port."""
-    if url := _read("REDIS_URL"):
-        return str(url)
-    port = str(_read("REDIS_PORT")).rsplit(":", 1)[-1]
-    address = _read("REDIS_ADDR") or f"{_read('REDIS_HOST')}:{port}"
-    password = f":{_read('REDIS_PASSWORD')}@" if _read("REDIS_PASSWORD") else ""
-    return f"redis://{password}{address}/{_read('REDIS_DB')}"
-
 
 # Django
 
-DEBUG = _read("DEBUG")
+DEBUG = read("DEBUG")
 _DEBUG_SECRET = "for-debugging-only-" if DEBUG else ""  # no default secret outside DEBUG (CON-18)
-SECRET_KEY = _read("SECRET_KEY") or (_DEBUG_SECRET and _DEBUG_SECRET + "django-secret-key-0123456789")
+SECRET_KEY = read("SECRET_KEY") or (_DEBUG_SECRET and _DEBUG_SECRET + "django-secret-key-0123456789")
 if not SECRET_KEY:
     raise ImproperlyConfigured("baton.E001: SECRET_KEY is missing. Set it to at least 32 random bytes.")
-SERVER_ADDR = _read("SERVER_ADDR")
-PUBLIC_URL = _read("PUBLIC_URL")
-ALLOWED_HOSTS = _read("ALLOWED_HOSTS") or (["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
-ALLOWED_ORIGINS = _read("ALLOWED_ORIGINS")
-TRUSTED_PROXIES = _read("TRUSTED_PROXIES")
-SHUTDOWN_GRACE_S = _read("SHUTDOWN_GRACE_S")
+SERVER_ADDR = read("SERVER_ADDR")
+PUBLIC_URL = read("PUBLIC_URL")
+ALLOWED_HOSTS = read("ALLOWED_HOSTS") or (["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+ALLOWED_ORIGINS = read("ALLOWED_ORIGINS")
+TRUSTED_PROXIES = read("TRUSTED_PROXIES")
+SHUTDOWN_GRACE_S = read("SHUTDOWN_GRACE_S")
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -218,10 +66,10 @@ TEMPLATES = [
     }
 ]
 
-DATABASE_URL = _read("DATABASE_URL")
+DATABASE_URL = read("DATABASE_URL")
 if not DATABASE_URL:
     raise ImproperlyConfigured("baton.E005: DATABASE_URL is missing. Name a PostgreSQL 15 or newer, or use ./run.")
-DB_POOL_MAX = _read("DB_POOL_MAX")
+DB_POOL_MAX = read("DB_POOL_MAX")
 DATABASES = {
     "default": {
         **Env.db_url_config(DATABASE_URL),
@@ -231,7 +79,7 @@ DATABASES = {
 }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-REDIS_URL = _redis_url()
+REDIS_URL = redis_url()
 CACHES = {  # names the keys of limits, which access/limits.py counts without it
     "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
 }
@@ -290,86 +138,86 @@ SPECTACULAR_SETTINGS = {
 
 # Ours
 
-APP_ENV, DEVICE_ID = _read("APP_ENV"), _read("DEVICE_ID")
-LOG_LEVEL, LOG_FORMAT, LOG_CLIENT_IP = _read("LOG_LEVEL"), _read("LOG_FORMAT"), _read("LOG_CLIENT_IP")
+APP_ENV, DEVICE_ID = read("APP_ENV"), read("DEVICE_ID")
+LOG_LEVEL, LOG_FORMAT, LOG_CLIENT_IP = read("LOG_LEVEL"), read("LOG_FORMAT"), read("LOG_CLIENT_IP")
 LOGGING_CONFIG = "config.logs.configure"
 LOGGING = {"level": LOG_LEVEL, "format": LOG_FORMAT, "app_env": APP_ENV, "host_device_id": DEVICE_ID}
 
-AUTH_REQUIRED = _read("AUTH_REQUIRED") or not DEBUG  # OPS-25: open only while debugging
-AUTH_WAS_SWITCHED_OFF = not _read("AUTH_REQUIRED")
-JWT_SECRET = _read("JWT_SECRET") or (_DEBUG_SECRET and _DEBUG_SECRET + "access-token-key-0123456789")
-JWT_REFRESH_SECRET = _read("JWT_REFRESH_SECRET") or (_DEBUG_SECRET and _DEBUG_SECRET + "refresh-token-key-0123456789")
+AUTH_REQUIRED = read("AUTH_REQUIRED") or not DEBUG  # OPS-25: open only while debugging
+AUTH_WAS_SWITCHED_OFF = not read("AUTH_REQUIRED")
+JWT_SECRET = read("JWT_SECRET") or (_DEBUG_SECRET and _DEBUG_SECRET + "access-token-key-0123456789")
+JWT_REFRESH_SECRET = read("JWT_REFRESH_SECRET") or (_DEBUG_SECRET and _DEBUG_SECRET + "refresh-token-key-0123456789")
 ACCESS_TOKEN_S = 900  # seed 002: 15 minutes
 REFRESH_TOKEN_S = 604800  # seed 002: 7 days
-SERVICE_API_KEYS = dict(entry.split(":", 1) for entry in _read("SERVICE_API_KEYS") if ":" in entry)
+SERVICE_API_KEYS = dict(entry.split(":", 1) for entry in read("SERVICE_API_KEYS") if ":" in entry)
 
-DATA_ROOT = _rooted(_read("DATA_ROOT"))
-LOG_ROOT = _rooted(_read("LOG_ROOT"))
-SESSION_TIMEOUT_SECONDS = _read("SESSION_TIMEOUT_SECONDS")
-SESSION_RATE = _read("SESSION_RATE")
-PRESENCE_TTL_S = _read("PRESENCE_TTL_S")
-HANDOFF_TTL_S = _read("HANDOFF_TTL_S")
-RESUME_MAX_GAP = _read("RESUME_MAX_GAP")
-WS_MAX_SIZE, WS_AUTH_TIMEOUT_S = _read("WS_MAX_SIZE"), _read("WS_AUTH_TIMEOUT_S")
-WS_MAX_UNAUTHENTICATED_PER_IP = _read("WS_MAX_UNAUTHENTICATED_PER_IP")
-WS_MAX_CONNECTIONS_PER_USER = _read("WS_MAX_CONNECTIONS_PER_USER")
-WS_RATE_PER_S, WS_BURST = _read("WS_RATE_PER_S"), _read("WS_BURST")
-SNAPSHOT_TTL_S = _read("SNAPSHOT_TTL_S")
-HISTORY_VERSIONS = _read("HISTORY_VERSIONS")
+DATA_ROOT = rooted(read("DATA_ROOT"))
+LOG_ROOT = rooted(read("LOG_ROOT"))
+SESSION_TIMEOUT_SECONDS = read("SESSION_TIMEOUT_SECONDS")
+SESSION_RATE = read("SESSION_RATE")
+PRESENCE_TTL_S = read("PRESENCE_TTL_S")
+HANDOFF_TTL_S = read("HANDOFF_TTL_S")
+RESUME_MAX_GAP = read("RESUME_MAX_GAP")
+WS_MAX_SIZE, WS_AUTH_TIMEOUT_S = read("WS_MAX_SIZE"), read("WS_AUTH_TIMEOUT_S")
+WS_MAX_UNAUTHENTICATED_PER_IP = read("WS_MAX_UNAUTHENTICATED_PER_IP")
+WS_MAX_CONNECTIONS_PER_USER = read("WS_MAX_CONNECTIONS_PER_USER")
+WS_RATE_PER_S, WS_BURST = read("WS_RATE_PER_S"), read("WS_BURST")
+SNAPSHOT_TTL_S = read("SNAPSHOT_TTL_S")
+HISTORY_VERSIONS = read("HISTORY_VERSIONS")
 
-COURSE_DATA_ROOT = _rooted(_read("COURSE_DATA_ROOT"))
+COURSE_DATA_ROOT = rooted(read("COURSE_DATA_ROOT"))
 DATASET_REGISTRY_PATH = (
-    _rooted(_read("DATASET_REGISTRY_PATH")) if _read("DATASET_REGISTRY_PATH") else COURSE_DATA_ROOT / "datasets.json"
+    rooted(read("DATASET_REGISTRY_PATH")) if read("DATASET_REGISTRY_PATH") else COURSE_DATA_ROOT / "datasets.json"
 )
-SESSION_STORE_BACKEND = _read("SESSION_STORE_BACKEND")
-SESSION_STORE_FALLBACK = _read("SESSION_STORE_FALLBACK")
-SESSION_STORE_REDIS_URL = _read("SESSION_STORE_REDIS_URL") or REDIS_URL
-REDIS_SESSION_PREFIX = _read("REDIS_SESSION_PREFIX")
-HOLE_STATE_TTL_S = _read("HOLE_STATE_TTL_S")
-SURFACE_COMMIT_ON_STREAK = _read("SURFACE_COMMIT_ON_STREAK")
-SURFACE_COMMIT_OFF_STREAK = _read("SURFACE_COMMIT_OFF_STREAK")
-SURFACE_MARGIN_M, UNKNOWN_MARGIN_M = _read("SURFACE_MARGIN_M"), _read("UNKNOWN_MARGIN_M")
-SURFACE_ACCURACY_MAX_M = _read("SURFACE_ACCURACY_MAX_M")
-SURFACE_GAP_S, SURFACE_MAX_SPEED_MPS = _read("SURFACE_GAP_S"), _read("SURFACE_MAX_SPEED_MPS")
-COMPETITION_MODE_DEFAULT = _read("COMPETITION_MODE_DEFAULT")
-PUTT_SOLVER_URL, PUTT_SOLVER_API_KEY = _read("PUTT_SOLVER_URL"), _read("PUTT_SOLVER_API_KEY")
-PUTT_SOLVER_TIMEOUT_S, PUTT_PAST_CUP_M = _read("PUTT_SOLVER_TIMEOUT_S"), _read("PUTT_PAST_CUP_M")
-TEE_TO_GREEN_URL, TEE_TO_GREEN_API_KEY = _read("TEE_TO_GREEN_URL"), _read("TEE_TO_GREEN_API_KEY")
-TEE_TO_GREEN_TIMEOUT_S = _read("TEE_TO_GREEN_TIMEOUT_S")
-PLANNER_PLAYER_JSON = _read("PLANNER_PLAYER_JSON")
-DEBUG_BUNDLE_ENABLED, DEBUG_BUNDLE_DIR = _read("DEBUG_BUNDLE_ENABLED"), _rooted(_read("DEBUG_BUNDLE_DIR"))
-DEBUG_BUNDLE_MAX_AGE_S, DEBUG_BUNDLE_MAX_COUNT = _read("DEBUG_BUNDLE_MAX_AGE_S"), _read("DEBUG_BUNDLE_MAX_COUNT")
-RATE_ADVICE = _read("RATE_ADVICE")
-RATE_STATE = _read("RATE_STATE")
-RATE_HANDOFF, RATE_ADMIN = _read("RATE_HANDOFF"), _read("RATE_ADMIN")
+SESSION_STORE_BACKEND = read("SESSION_STORE_BACKEND")
+SESSION_STORE_FALLBACK = read("SESSION_STORE_FALLBACK")
+SESSION_STORE_REDIS_URL = read("SESSION_STORE_REDIS_URL") or REDIS_URL
+REDIS_SESSION_PREFIX = read("REDIS_SESSION_PREFIX")
+HOLE_STATE_TTL_S = read("HOLE_STATE_TTL_S")
+SURFACE_COMMIT_ON_STREAK = read("SURFACE_COMMIT_ON_STREAK")
+SURFACE_COMMIT_OFF_STREAK = read("SURFACE_COMMIT_OFF_STREAK")
+SURFACE_MARGIN_M, UNKNOWN_MARGIN_M = read("SURFACE_MARGIN_M"), read("UNKNOWN_MARGIN_M")
+SURFACE_ACCURACY_MAX_M = read("SURFACE_ACCURACY_MAX_M")
+SURFACE_GAP_S, SURFACE_MAX_SPEED_MPS = read("SURFACE_GAP_S"), read("SURFACE_MAX_SPEED_MPS")
+COMPETITION_MODE_DEFAULT = read("COMPETITION_MODE_DEFAULT")
+PUTT_SOLVER_URL, PUTT_SOLVER_API_KEY = read("PUTT_SOLVER_URL"), read("PUTT_SOLVER_API_KEY")
+PUTT_SOLVER_TIMEOUT_S, PUTT_PAST_CUP_M = read("PUTT_SOLVER_TIMEOUT_S"), read("PUTT_PAST_CUP_M")
+TEE_TO_GREEN_URL, TEE_TO_GREEN_API_KEY = read("TEE_TO_GREEN_URL"), read("TEE_TO_GREEN_API_KEY")
+TEE_TO_GREEN_TIMEOUT_S = read("TEE_TO_GREEN_TIMEOUT_S")
+PLANNER_PLAYER_JSON = read("PLANNER_PLAYER_JSON")
+DEBUG_BUNDLE_ENABLED, DEBUG_BUNDLE_DIR = read("DEBUG_BUNDLE_ENABLED"), rooted(read("DEBUG_BUNDLE_DIR"))
+DEBUG_BUNDLE_MAX_AGE_S, DEBUG_BUNDLE_MAX_COUNT = read("DEBUG_BUNDLE_MAX_AGE_S"), read("DEBUG_BUNDLE_MAX_COUNT")
+RATE_ADVICE = read("RATE_ADVICE")
+RATE_STATE = read("RATE_STATE")
+RATE_HANDOFF, RATE_ADMIN = read("RATE_HANDOFF"), read("RATE_ADMIN")
 
 
-EXTRACTOR_URL = _read("EXTRACTOR_URL")
-EXTRACTOR_KEY = _read("EXTRACTOR_KEY")
-EXTRACTOR_WORKERS = _read("EXTRACTOR_WORKERS") or max(1, (os.cpu_count() or 2) - 1)
-EXTRACTOR_BACKEND = _read("EXTRACTOR_BACKEND")
+EXTRACTOR_URL = read("EXTRACTOR_URL")
+EXTRACTOR_KEY = read("EXTRACTOR_KEY")
+EXTRACTOR_WORKERS = read("EXTRACTOR_WORKERS") or max(1, (os.cpu_count() or 2) - 1)
+EXTRACTOR_BACKEND = read("EXTRACTOR_BACKEND")
 # GES-49: two builds that can differ in output differ in tag
-EXTRACTOR_TAG = _read("EXTRACTOR_TAG") or f"baton-{VERSION}_mediapipe-0.10.21"
-RATE_CAPTURE, RATE_CAPTURE_READ = _read("RATE_CAPTURE"), _read("RATE_CAPTURE_READ")
+EXTRACTOR_TAG = read("EXTRACTOR_TAG") or f"baton-{VERSION}_mediapipe-0.10.21"
+RATE_CAPTURE, RATE_CAPTURE_READ = read("RATE_CAPTURE"), read("RATE_CAPTURE_READ")
 
-SESSION_TTL = _read("SESSION_TTL")
-POD_DRIVER = _read("POD_DRIVER")
-USER_POD_IMAGE = _read("USER_POD_IMAGE")
-USER_POD_PORT, USER_POD_HOST = _read("USER_POD_PORT"), _read("USER_POD_HOST")
-PODS_NAMESPACE = _read("PODS_NAMESPACE")
-KEDA_REDIS_ADDRESS = _read("KEDA_REDIS_ADDRESS")
-POD_URL_TEMPLATE = _read("POD_URL_TEMPLATE")
-KUBECONFIG = _read("KUBECONFIG")
-POD_IDLE_SLEEP_S, POD_WAKE_TIMEOUT_S = _read("POD_IDLE_SLEEP_S"), _read("POD_WAKE_TIMEOUT_S")
-POD_CHAT_TIMEOUT_S, CHAT_WAIT_S = _read("POD_CHAT_TIMEOUT_S"), _read("CHAT_WAIT_S")
-CHAT_MAX_ATTEMPTS, CHAT_MAX_PENDING = _read("CHAT_MAX_ATTEMPTS"), _read("CHAT_MAX_PENDING")
-CHAT_RETENTION_S = _read("CHAT_RETENTION_S")
-LOCAL_POD_COMMAND, LOCAL_PODS_MAX = _read("LOCAL_POD_COMMAND"), _read("LOCAL_PODS_MAX")
-LLM_BASE_URL, LLM_MODEL, LLM_API_KEY = _read("LLM_BASE_URL"), _read("LLM_MODEL"), _read("LLM_API_KEY")
-LLM_TIMEOUT_S = _read("LLM_TIMEOUT_S")
-RATE_POD_CREATE, RATE_POD_WAKE, RATE_POD_CHAT = _read("RATE_POD_CREATE"), _read("RATE_POD_WAKE"), _read("RATE_POD_CHAT")
+SESSION_TTL = read("SESSION_TTL")
+POD_DRIVER = read("POD_DRIVER")
+USER_POD_IMAGE = read("USER_POD_IMAGE")
+USER_POD_PORT, USER_POD_HOST = read("USER_POD_PORT"), read("USER_POD_HOST")
+PODS_NAMESPACE = read("PODS_NAMESPACE")
+KEDA_REDIS_ADDRESS = read("KEDA_REDIS_ADDRESS")
+POD_URL_TEMPLATE = read("POD_URL_TEMPLATE")
+KUBECONFIG = read("KUBECONFIG")
+POD_IDLE_SLEEP_S, POD_WAKE_TIMEOUT_S = read("POD_IDLE_SLEEP_S"), read("POD_WAKE_TIMEOUT_S")
+POD_CHAT_TIMEOUT_S, CHAT_WAIT_S = read("POD_CHAT_TIMEOUT_S"), read("CHAT_WAIT_S")
+CHAT_MAX_ATTEMPTS, CHAT_MAX_PENDING = read("CHAT_MAX_ATTEMPTS"), read("CHAT_MAX_PENDING")
+CHAT_RETENTION_S = read("CHAT_RETENTION_S")
+LOCAL_POD_COMMAND, LOCAL_PODS_MAX = read("LOCAL_POD_COMMAND"), read("LOCAL_PODS_MAX")
+LLM_BASE_URL, LLM_MODEL, LLM_API_KEY = read("LLM_BASE_URL"), read("LLM_MODEL"), read("LLM_API_KEY")
+LLM_TIMEOUT_S = read("LLM_TIMEOUT_S")
+RATE_POD_CREATE, RATE_POD_WAKE, RATE_POD_CHAT = read("RATE_POD_CREATE"), read("RATE_POD_WAKE"), read("RATE_POD_CHAT")
 RATE_POD_DELETE, RATE_POD_SLEEP, RATE_POD_READ = (
-    _read("RATE_POD_DELETE"),
-    _read("RATE_POD_SLEEP"),
-    _read("RATE_POD_READ"),
+    read("RATE_POD_DELETE"),
+    read("RATE_POD_SLEEP"),
+    read("RATE_POD_READ"),
 )

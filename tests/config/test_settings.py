@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 
 from config import checks
-from config.settings import SCHEMA
+from config.knobs import SCHEMA
 
 SAFE = {
     "SECRET_KEY": "s" * 40, "JWT_SECRET": "j" * 40, "JWT_REFRESH_SECRET": "r" * 40, "ALLOWED_HOSTS": "example.org",

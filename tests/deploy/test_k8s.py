@@ -10,7 +10,7 @@ import yaml
 from django.conf import settings
 
 from config import checks
-from config.settings import SCHEMA
+from config.knobs import SCHEMA
 from tests.deploy import kustomized
 from tests.deploy.kustomized import Object, containers
 from tests.routing import kube_objects
