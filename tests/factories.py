@@ -4,9 +4,10 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from sessions_app import clock, sessions, snapshots
+from sessions_app import clock, eventlog, sessions, snapshots
 from sessions_app.access import tokens
 from sessions_app.access.auth import Caller
+from sessions_app.eventlog import Recorded
 from sessions_app.models import Session
 from sessions_app.state.operations import Operation, Outcome
 from sessions_app.state.versions import Snapshot, Version
@@ -85,6 +86,13 @@ def make_event(session: Session, **over: Any) -> dict[str, Any]:
         "note": "left hand tired",
     }
     return _body(members, over)
+
+
+def append_event(session: Session, **over: Any) -> Recorded:
+    """A line in the session's log, for which its row stands."""
+    recorded = eventlog.append(session, make_event(session, **over))
+    session.save_recorded()
+    return recorded
 
 
 def _body(members: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -7,13 +7,12 @@ import os
 import resource
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import time_machine
 from django.db import connection, transaction
 
-from sessions_app import eventlog, events, ids, paths, sessions
+from sessions_app import eventlog, events, ids, sessions
 from sessions_app.errors import (
     EventTooLarge,
     ForbiddenPayload,
@@ -21,30 +20,19 @@ from sessions_app.errors import (
     RecorderUnavailable,
     RecordIdUsed,
     SessionAlreadyClosed,
-    SessionDirMissing,
 )
 from sessions_app.log import chain, logtail
 from sessions_app.models import Session
-from tests.factories import make_caller, make_event, make_session
+from tests.factories import append_event, make_caller, make_session
 from tests.logs import all_files, lines, log_path
 
 pytestmark = pytest.mark.django_db
 
 
-def append(session: Session, **over):
-    recorded = eventlog.append(session, make_event(session, **over))
-    session.save_recorded()
-    return recorded
-
-
-def contents(directory: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
-
-
 def test_append_writes_one_compact_line():
     """SES-38, SES-40: non-ASCII stays itself."""
     session = make_session()
-    append(session, note="müde, 左手")
+    append_event(session, note="müde, 左手")
 
     raw = log_path("u1", session.session_id).read_bytes()
     last = raw.splitlines(keepends=True)[-1]
@@ -54,24 +42,17 @@ def test_append_writes_one_compact_line():
     assert list(json.loads(last)) == ["recorded_at", "event"]
 
 
-def test_log_is_made_with_mode_0640_in_directories_of_0750():
-    """SES-43, SES-64."""
-    path = log_path("u1", make_session().session_id)
-    assert path.stat().st_mode & 0o777 == 0o640
-    assert path.parent.stat().st_mode & 0o777 == 0o750
-
-
 def test_a_line_of_exactly_the_cap_is_written_and_one_byte_more_is_not():
     """SES-39, SES-80."""
     session = make_session()
-    append(session, note="")
+    append_event(session, note="")
     frame = len(log_path("u1", session.session_id).read_bytes().splitlines(keepends=True)[-1])
     room = eventlog.MAX_LINE_BYTES - frame
 
-    append(session, note="x" * room)
+    append_event(session, note="x" * room)
     size = log_path("u1", session.session_id).stat().st_size
     with pytest.raises(EventTooLarge):
-        append(session, note="x" * (room + 1))
+        append_event(session, note="x" * (room + 1))
     assert len(log_path("u1", session.session_id).read_bytes().splitlines(keepends=True)[-1]) == eventlog.MAX_LINE_BYTES
     assert log_path("u1", session.session_id).stat().st_size == size
 
@@ -81,7 +62,7 @@ def test_a_torn_tail_is_closed_off_and_the_new_line_is_whole():
     session = make_session()
     with log_path("u1", session.session_id).open("ab") as log:
         log.write(b'{"recorded_at":"2026-03-02T0')
-    append(session, note="after the crash")
+    append_event(session, note="after the crash")
 
     raw = log_path("u1", session.session_id).read_bytes().splitlines()
     assert raw[1] == b'{"recorded_at":"2026-03-02T0'
@@ -92,9 +73,9 @@ def test_the_same_record_id_is_refused_with_the_time_of_the_first():
     """SES-42."""
     session = make_session()
     record_id = ids.new_record_id()
-    first = append(session, record_id=record_id)
+    first = append_event(session, record_id=record_id)
     with pytest.raises(RecordIdUsed) as refused:
-        append(session, record_id=record_id)
+        append_event(session, record_id=record_id)
     assert refused.value.members == {"recorded_at": first.recorded_at}
     assert len(lines("u1", session.session_id)) == 2
 
@@ -103,10 +84,10 @@ def test_the_same_record_id_is_refused_by_a_process_that_did_not_write_it():
     """SES-42: what another process wrote is read first."""
     session = make_session()
     record_id = ids.new_record_id()
-    append(session, record_id=record_id)
+    append_event(session, record_id=record_id)
     logtail.tails.forget(str(log_path("u1", session.session_id)))
     with pytest.raises(RecordIdUsed):
-        append(session, record_id=record_id)
+        append_event(session, record_id=record_id)
 
 
 def test_nothing_is_appended_after_the_end():
@@ -114,7 +95,7 @@ def test_nothing_is_appended_after_the_end():
     session = make_session()
     sessions.end(session.session_id, user_id="u1", performer_id="u1", by=make_caller())
     with pytest.raises(SessionAlreadyClosed):
-        append(session)
+        append_event(session)
     assert lines("u1", session.session_id)[-1]["event"]["event"] == "session.end"
 
 
@@ -131,107 +112,10 @@ def test_recorded_at_does_not_fall_when_the_clock_is_set_back():
     """SES-40."""
     session = make_session()
     with time_machine.travel("2020-01-01T00:00:00Z"):
-        append(session)
+        append_event(session)
     times = [line["recorded_at"] for line in lines("u1", session.session_id)]
     assert times == sorted(times)
     assert not times[-1].startswith("2020")
-
-
-def test_a_missing_directory_is_not_made_again():
-    """SES-43, SES-33: the recorder makes no directory."""
-    session = make_session()
-    path = log_path("u1", session.session_id)
-    path.parent.rename(path.parent.with_name("elsewhere"))
-    with pytest.raises(SessionDirMissing):
-        append(session)
-    with pytest.raises(RecorderUnavailable):
-        sessions.end(session.session_id, user_id="u1", performer_id="u1", by=make_caller())
-    assert not path.parent.exists()
-    assert Session.objects.get().is_active
-
-
-def test_a_log_that_is_a_link_is_refused(tmp_path):
-    """SES-43, SES-65."""
-    session = make_session()
-    path = log_path("u1", session.session_id)
-    target = tmp_path / "target"
-    path.rename(target)
-    path.symlink_to(target)
-    size = target.stat().st_size
-    with pytest.raises(RecorderUnavailable):
-        append(session)
-    assert target.stat().st_size == size
-
-
-@pytest.mark.parametrize("level", ["users", "u1", "sessions"])
-@pytest.mark.parametrize("leads", ["to where it was moved", "to another place", "nowhere", "to itself"])
-def test_a_directory_exchanged_for_a_link_is_refused(level, leads, tmp_path):
-    """SES-65: at every level below the root, though nothing else may have changed."""
-    session = make_session()
-    log = log_path("u1", session.session_id)
-    directory = next(path for path in log.parents if path.name == level)
-    (tmp_path / "another").mkdir()
-    target = {"to where it was moved": "moved", "to another place": "another", "to itself": directory}
-    directory.rename(tmp_path / "moved")
-    directory.symlink_to(tmp_path / target.get(leads, "no"))
-    before = contents(tmp_path / "moved")
-    with pytest.raises(RecorderUnavailable):
-        append(session)
-    assert contents(tmp_path / "moved") == before
-    assert list((tmp_path / "another").iterdir()) == []
-
-
-def test_a_link_put_in_the_way_while_a_line_is_written_leads_nobody_away(tmp_path, monkeypatch):
-    """SES-65: what was looked at is what is written to."""
-    session = make_session()
-    directory = log_path("u1", session.session_id).parent
-    (tmp_path / "elsewhere").mkdir()
-    passed = paths.open_log_directory
-
-    def exchanged(place):
-        descriptor = passed(place)
-        directory.rename(tmp_path / "moved")
-        directory.symlink_to(tmp_path / "elsewhere")
-        return descriptor
-
-    monkeypatch.setattr(paths, "open_log_directory", exchanged)
-    append(session)
-    assert list((tmp_path / "elsewhere").iterdir()) == []
-    assert len((tmp_path / "moved" / f"{session.session_id}.jsonl").read_bytes().splitlines()) == 2
-    assert len((tmp_path / "moved" / f"{session.session_id}.chain").read_bytes().splitlines()) == 2
-
-
-def test_a_log_whose_place_another_file_took_is_read_from_its_beginning():
-    """SES-42: the record ids that count are those of the file that is there."""
-    session = make_session()
-    first = append(session)
-    path = log_path("u1", session.session_id)
-    raw = path.read_bytes()
-    line = raw.splitlines(keepends=True)[1]
-    record_id = ids.new_record_id()
-    path.unlink()
-    path.write_bytes(raw + line.replace(first.event["record_id"].encode(), record_id.encode()))
-    with pytest.raises(RecordIdUsed):
-        append(session, record_id=record_id)
-
-
-@pytest.mark.parametrize("read", [False, True])
-def test_a_pipe_in_place_of_a_log_is_refused_and_nobody_waits_for_its_reader(read):
-    """SES-43: a failed append (SES-32), under the row's lock."""
-    session = make_session()
-    path = log_path("u1", session.session_id)
-    path.unlink()
-    os.mkfifo(path)
-    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK) if read else None
-    signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits"))
-    signal.alarm(5)
-    try:
-        with pytest.raises(RecorderUnavailable):
-            append(session)
-    finally:
-        signal.alarm(0)
-        if reader is not None:
-            os.close(reader)
 
 
 @pytest.mark.parametrize("deep", [1, 31])
@@ -252,7 +136,7 @@ def test_media_is_refused_at_any_depth(payload, deep):
     for _ in range(deep - 1):
         payload = {"in": payload}
     with pytest.raises(ForbiddenPayload):
-        append(session, note=payload)
+        append_event(session, note=payload)
     assert len(lines("u1", session.session_id)) == 1
 
 
@@ -262,9 +146,9 @@ def test_nesting_of_32_levels_is_accepted_and_33_are_refused():
     nested: object = 0
     for _ in range(31):
         nested = [nested]
-    append(session, note=nested)
+    append_event(session, note=nested)
     with pytest.raises(ForbiddenPayload):
-        append(session, note=[nested])
+        append_event(session, note=[nested])
 
 
 def test_an_event_against_its_schema_leaves_no_trace(monkeypatch):
@@ -311,7 +195,7 @@ def test_32_concurrent_writers_leave_whole_lines():
     def write(number):
         try:
             with transaction.atomic():
-                append(Session.objects.lock(session.session_id), note=f"{number} " + "x" * 2000)
+                append_event(Session.objects.lock(session.session_id), note=f"{number} " + "x" * 2000)
         finally:
             connection.close()
 
@@ -325,7 +209,7 @@ def test_32_concurrent_writers_leave_whole_lines():
 def test_the_chain_stands_beside_the_log_and_in_the_row():
     """The value after each line, and the last one committed."""
     session = make_session()
-    append(session)
+    append_event(session)
     raw = log_path("u1", session.session_id).read_bytes().splitlines(keepends=True)
     values = log_path("u1", session.session_id).with_suffix(".chain").read_text().split()
     assert values == list(chain.values(raw))
@@ -337,7 +221,7 @@ def test_a_lost_chain_file_is_made_again_by_the_next_append():
     session = make_session()
     chain_path = log_path("u1", session.session_id).with_suffix(".chain")
     chain_path.unlink()
-    append(session)
+    append_event(session)
     raw = log_path("u1", session.session_id).read_bytes().splitlines(keepends=True)
     assert chain_path.read_text().split() == list(chain.values(raw))
 
@@ -345,10 +229,10 @@ def test_a_lost_chain_file_is_made_again_by_the_next_append():
 def test_a_chain_entry_half_written_is_written_anew_by_the_next_append():
     """What a full disk or a crash left of it must not shift what follows."""
     session = make_session()
-    append(session)
+    append_event(session)
     chain_path = log_path("u1", session.session_id).with_suffix(".chain")
     chain_path.write_bytes(chain_path.read_bytes()[:-40])
-    append(session)
+    append_event(session)
     raw = log_path("u1", session.session_id).read_bytes().splitlines(keepends=True)
     assert chain_path.read_text() == "".join(f"{value}\n" for value in chain.values(raw))
 
@@ -358,7 +242,7 @@ def test_a_full_disk_keeps_the_session_as_it_was(roots, settings, full_disk):
     settings.LOG_ROOT = full_disk.path
     session = make_session("u2")
     size = log_path("u2", session.session_id).stat().st_size
-    append(session, user_id="u2", note="x" * (4096 - size % 4096 - 450))  # the end line will need a new page
+    append_event(session, user_id="u2", note="x" * (4096 - size % 4096 - 450))  # the end line will need a new page
     full_disk.fill()
     with pytest.raises(RecorderUnavailable):
         make_session("u1")
