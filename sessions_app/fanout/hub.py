@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 import orjson
 import structlog
 from django.conf import settings
+from django.core.signals import setting_changed
+from django.dispatch import receiver
 
 from sessions_app.fanout.bus import Bus
 from sessions_app.fanout.feeds import Feed, Listener, Member
@@ -200,12 +202,18 @@ def user(user_id: str) -> str:
 
 def channel(audience: str) -> str:
     """The Redis channel for an audience. Pub/sub knows no database numbers, so the name carries ours."""
-    return _prefix(settings.REDIS_URL) + (audience if audience.startswith("session:") else PROCESSES)
+    return _prefix() + (audience if audience.startswith("session:") else PROCESSES)
 
 
 @functools.cache
-def _prefix(redis_url: str) -> str:
-    return f"baton:{urlsplit(redis_url).path.strip('/') or '0'}:"
+def _prefix() -> str:
+    return f"baton:{urlsplit(settings.REDIS_URL).path.strip('/') or '0'}:"
+
+
+@receiver(setting_changed)
+def _forget_prefix(*, setting: str, **_: object) -> None:
+    if setting == "REDIS_URL":
+        _prefix.cache_clear()
 
 
 def encode(audience: str, item: Item, *, sender: str = PROCESS_ID) -> bytes:

@@ -88,10 +88,13 @@ class Batch:
             for operation in operations:
                 if operation.repeat is not None or session_id not in self.held:
                     break
-                outcomes.append(self.perform(operation))
+                outcome = self.perform(operation)
+                if outcome.version is None:
+                    break
+                outcomes.append(outcome)
         except (DomainError, NotRemembered):  # a refusal is told only of what is certain
             outcomes.clear()
-        if len(outcomes) == len(operations) and all(outcome.version for outcome in outcomes):
+        if len(outcomes) == len(operations):
             return outcomes
         self.held.pop(session_id, None)
         return None

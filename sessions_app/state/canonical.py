@@ -157,6 +157,8 @@ def _printable(value: Any, depth: int) -> Any:
     if kind is str:
         if "\0" in value:
             raise InvalidValue("a string holds U+0000")
+    elif kind is int and -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
+        pass
     elif kind is int or kind is float:
         return _printable_number(value)
     elif kind is dict or kind is list:
@@ -175,9 +177,7 @@ def _check_level(depth: int) -> None:
 
 
 def _printable_number(number: int | float) -> int | float | orjson.Fragment:
-    if -MAX_SAFE_INTEGER <= number <= MAX_SAFE_INTEGER:
-        if isinstance(number, int):
-            return number
+    if isinstance(number, float) and -MAX_SAFE_INTEGER <= number <= MAX_SAFE_INTEGER:
         if number.is_integer():
             return int(number)
         if abs(number) >= 1e-5:
