@@ -1,5 +1,6 @@
 """routing/pods.py, chat.py and what a worker does to the rows (POD sections 3 to 5, 7), verb by verb."""
 
+import datetime as dt
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -181,6 +182,17 @@ def test_settle_says_whether_all_is_done(worker: Worker) -> None:
     message = ChatMessage.objects.get()
     assert (message.status, message.response, message.cursor) == ("answered", '{"reply":"x"}', 2)
     assert [event["event"] for event in events("u1", pod.session_id)][-2:] == ["chat.accepted", "chat.answered"]
+
+
+def test_a_chat_is_activity_of_its_session(worker: Worker) -> None:
+    """SES-54: a session in which people only chat is not idle; nor is it when the answer comes late."""
+    pod, long_ago = make_served(worker), clock.now() - dt.timedelta(hours=1)
+    Session.objects.update(last_activity_at=long_ago)
+    chat.accept(pod.session_id, text="a", by=U1)
+    assert clock.seconds_since(Session.objects.get().last_activity_at) < 60
+    Session.objects.update(last_activity_at=long_ago)
+    chat.settle(claimed(pod), Answered("{}"))
+    assert clock.seconds_since(Session.objects.get().last_activity_at) < 60
 
 
 def test_a_late_outcome_counts_while_nothing_is_settled(worker: Worker, settings: Any) -> None:
