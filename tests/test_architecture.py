@@ -9,6 +9,7 @@ from django.conf import settings
 
 APPS = ("config", "sessions_app", "devices", "gestures", "routing")
 RECORDER = "sessions_app/eventlog.py"
+WAYS_TO_A_LOG = {"session_log_path", "log_place", "open_log_directory"}
 PATHS = "sessions_app/paths.py"
 SESSIONS = "sessions_app/sessions.py"
 WRITING_MODES = set("wax+")
@@ -76,7 +77,7 @@ def test_only_the_recorder_writes_jsonl():
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 inside = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
                 names_log = any(".jsonl" in text for text in texts(function)) or any(
-                    called(call) in ("session_log_path", "session_log_place") for call in inside
+                    called(call) in WAYS_TO_A_LOG for call in inside
                 )
                 found += [at(name, call) for call in inside if names_log and opens_for_writing(call)]
     assert found == []
