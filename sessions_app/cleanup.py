@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from sessions_app import clock, sessions, snapshots
 from sessions_app.access import logins, revocations
@@ -103,8 +103,8 @@ def _close_one(session_id: str, limit_s: int, dry_run: bool) -> Closing | None:
                     closed_by="cleanup_sessions",
                     reason=Session.EndReason.TIMEOUT,
                 )
-        except DomainError as error:
-            log.warning("session.close_failed", session_id=session_id, code=error.code)
+        except (DomainError, IntegrityError) as error:
+            log.warning("session.close_failed", session_id=session_id, error=str(error))
             return Closing("failed", session_id, session.user_id, idle_s)
         return Closing("closed", session_id, session.user_id, idle_s)
 

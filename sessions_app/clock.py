@@ -6,6 +6,8 @@ import time
 from functools import lru_cache
 
 _MILLISECONDS = tuple(f"{number:03d}Z" for number in range(1000))
+STAMP_FORM = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"  # a regular expression without anchors
+_STAMP = re.compile(STAMP_FORM, re.ASCII)
 _RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)\Z", re.ASCII)
 
 
@@ -20,6 +22,17 @@ def stamp(at: dt.datetime) -> str:
     if at.tzinfo is not dt.UTC:
         at = at.astimezone(dt.UTC)
     return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+def is_stamp(value: object) -> bool:
+    """Whether `value` is a time in the form of `stamp`, and in the calendar."""
+    if not isinstance(value, str) or not _STAMP.fullmatch(value):
+        return False
+    try:
+        dt.datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
 
 
 def stamp_now() -> str:

@@ -87,7 +87,7 @@ def append_start(session: Session, event: Event) -> Event:
     except (OSError, paths.PathRefused) as error:
         log.error("eventlog.directory_failed", session_id=session.session_id, error=str(error))
         raise RecorderUnavailable from error
-    return append(session, event).event
+    return _append_boundary(session, event)
 
 
 def append_end(session: Session, event: Event) -> Event:
@@ -95,10 +95,7 @@ def append_end(session: Session, event: Event) -> Event:
 
     The directory is not made again: a log that vanished is a fault to repair, not to paper over (SES-33).
     """
-    try:
-        return append(session, event).event
-    except SessionDirMissing as error:
-        raise RecorderUnavailable from error
+    return _append_boundary(session, event)
 
 
 def vouch(session: Session, lines: Sequence[bytes]) -> None:
@@ -155,38 +152,70 @@ def _checked(session: Session, event: Event) -> bytes:
     return fitting(event)
 
 
+def _append_boundary(session: Session, event: Event) -> Event:
+    try:
+        return append(session, event).event
+    except SessionDirMissing as error:
+        raise RecorderUnavailable from error
+
+
 def _append_in(
     directory: int, place: LogPlace, session: Session, event: Event, encoded: bytes
 ) -> tuple[Recorded, LogTail]:
     descriptor = os.open(place.log, _APPENDING, 0o640, dir_fd=directory)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)  # the second fence behind the row's lock (SES-44)
-        tail = tails.current(place.path, descriptor, vouched_lines=session.log_lines, vouched_head=session.log_head)
-        recorded = _found(tail, event)
-        if recorded is None:
-            recorded = Recorded(event, max(clock.stamp_now(), tail.recorded_at))  # no clock reorders lines (SES-40)
-            line = b'{"recorded_at":"%b","event":%b}\n' % (recorded.recorded_at.encode(), encoded)
-            # A torn tail that a crashed append left is closed off, never edited away (SES-46).
-            data = b"\n" + line if tail.torn else line
-            try:
-                _write(descriptor, data, into=directory if tail.size == 0 else None)
-            except OSError:
-                tails.forget(place.path)
-                raise
-            tail.wrote(data, line, event, recorded.recorded_at)
+        tail = tails.current(place.path, descriptor, session)
+        try:
+            if tail.torn:
+                _end_line(descriptor, tail)
+            if tail.tells_of(event):
+                _sync(descriptor, directory)  # an append that failed may have left it; whoever is told relies on it
+            recorded = _found(tail, event) or _write(descriptor, directory, tail, event, encoded)
+        except OSError:
+            tails.forget(place.path)
+            raise
         _extend_chain(directory, place, tail)
     finally:
         os.close(descriptor)
     return recorded, tail
 
 
-def _write(descriptor: int, data: bytes, *, into: int | None) -> None:
-    """Write and sync a line; `into` is the directory in which the file is new."""
-    if os.write(descriptor, data) != len(data):  # exactly one (SES-43)
+def _write(descriptor: int, directory: int, tail: LogTail, event: Event, encoded: bytes) -> Recorded:
+    """Write and sync one line."""
+    recorded_at = max(clock.stamp_now(), tail.recorded_at)  # a clock set back does not reorder lines (SES-40)
+    line = b'{"recorded_at":"%b","event":%b}\n' % (recorded_at.encode(), encoded)
+    # A torn tail that a crashed append left is closed off, never edited away (SES-46).
+    data = b"\n" + line if tail.torn else line
+    _write_once(descriptor, data)
+    if tail.size:
+        os.fsync(descriptor)
+    else:
+        _sync(descriptor, directory)
+    tail.wrote(data, line, event, recorded_at)
+    return Recorded(event, recorded_at)
+
+
+def _end_line(descriptor: int, tail: LogTail) -> None:
+    """Give a line its newline if it lacks nothing else: SES-46 would make it whole, so it counts (SES-35, SES-42)."""
+    if tail.is_unended:
+        _write_once(descriptor, b"\n")
+        tail.take(b"\n")
+
+
+def _write_once(descriptor: int, data: bytes) -> None:
+    if os.write(descriptor, data) != len(data):  # SES-43
         raise OSError(errno.ENOSPC, "short write")
+
+
+def _sync(descriptor: int, directory: int) -> None:
+    """Make a file durable, and its name too."""
     os.fsync(descriptor)
-    if into is not None:
-        _sync_directory(into)
+    readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
+    try:
+        os.fsync(readable)
+    finally:
+        os.close(readable)
 
 
 def _found(tail: LogTail, event: Event) -> Recorded | None:
@@ -222,12 +251,3 @@ def _missing_entries(descriptor: int, path: str, entries: int) -> bytes:
     with open(path, "rb") as file:
         lines = [line for line in file if line.endswith(b"\n")][entries:]
     return b"".join(chain.entry(value) for value in chain.values(lines, last.decode("ascii", "replace")))
-
-
-def _sync_directory(directory: int) -> None:
-    """Make the new name durable too."""
-    descriptor = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

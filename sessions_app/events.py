@@ -24,7 +24,7 @@ _FORMS = {  # of the required members; none admits a line break
     "record_id": ids.UUID4_FORM,
     "user_id": ids.ACTOR_FORM,
     "session_id": ids.SESSION_FORM,
-    "timestamp": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z",  # as clock.stamp writes it
+    "timestamp": clock.STAMP_FORM,
     "source": r"[a-z][a-z0-9_]{0,63}",
     "performer_id": ids.ACTOR_FORM,
     "event": r"[a-z][a-z0-9_.]{0,63}",

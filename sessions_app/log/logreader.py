@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from sessions_app.events import Event
 
+_NO_LOGS = (errno.ELOOP, errno.ENOTDIR, errno.ENXIO)  # a link; a file for a directory; a socket
 _QUOTE, _BACKSLASH = b'"\\'
 
 
@@ -30,12 +31,14 @@ class Line:
 
     @property
     def is_fragment(self) -> bool:
-        """Whether this is what a crash left of a line: a proper prefix of a JSON object (SES-46)."""
-        return self.event is None and _is_prefix_of_an_object(self.raw.rstrip(b"\n"))
+        """Whether a crash may have left it: a line but for its newline, or a proper prefix of its object (SES-46)."""
+        body = self.raw.rstrip(b"\n")
+        is_prefix = _is_prefix_of_an_object(body) or (not self.is_whole and _is_prefix_of_an_object(body[:-1]))
+        return self.event is None and is_prefix
 
 
 class NotALog(OSError):
-    """A link, a directory or a pipe stands where a log should; the recorder would not write there either (SES-43)."""
+    """Something else stands in the place of a log or of its directory, where the recorder would not write (SES-43)."""
 
 
 def opened(path: Path) -> BinaryIO:
@@ -44,7 +47,7 @@ def opened(path: Path) -> BinaryIO:
         # Whoever opens a pipe waits for its writer, unless they say no.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
-        raise NotALog(*error.args) if error.errno == errno.ELOOP else error from None
+        raise NotALog(*error.args) if error.errno in _NO_LOGS else error from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise NotALog(errno.EINVAL, "not a file", str(path))

@@ -9,8 +9,10 @@ import os
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from sessions_app import clock
 from sessions_app.events import BOUNDARIES, Event
-from sessions_app.log import chain
+from sessions_app.log import boundaries, chain
+from sessions_app.models import Session
 
 MOST_TAILS = 1024  # logs remembered per process; a forgotten one is read again
 
@@ -28,6 +30,8 @@ class LogTail:
     """The end of one log."""
 
     inode: int
+    user_id: str
+    session_id: str
     size: int = 0
     lines: int = 0
     head: str = chain.EMPTY
@@ -35,6 +39,15 @@ class LogTail:
     recorded_at: str = ""
     record_ids: dict[str, str] = field(default_factory=dict)  # record_id -> recorded_at of its first line
     boundaries: dict[str, Boundary] = field(default_factory=dict)
+
+    @property
+    def is_unended(self) -> bool:
+        """Whether the file ends in a line of ours that lacks nothing but its newline."""
+        return _parsed(self.torn) is not None
+
+    def tells_of(self, event: Event) -> bool:
+        """Whether a line has this record_id, or is a boundary of this kind."""
+        return event["record_id"] in self.record_ids or event["event"] in self.boundaries
 
     def take(self, data: bytes, vouched_lines: int = 0) -> None:
         """Read `data`, which follows what is known. Lines up to `vouched_lines` are in `head` already."""
@@ -54,22 +67,40 @@ class LogTail:
         self.size += len(data)
         self.lines += 1
         self.head = chain.step(self.head, line)
-        self._keep(event, event["record_id"], recorded_at)
+        self._keep(event["record_id"], recorded_at)
+        if event["event"] in BOUNDARIES:
+            self._keep_boundary(event, recorded_at)
 
     def _learn(self, line: bytes) -> None:
-        try:
-            members = json.loads(line)
-            event, recorded_at = members["event"], str(members["recorded_at"])
-            self._keep(event, str(event["record_id"]), recorded_at)
-        except (ValueError, KeyError, TypeError, RecursionError):
+        found = _parsed(line)
+        if found is None:
             return  # an isolated fragment, or a line somebody spoiled: replay names it
+        event, recorded_at = found
+        self._keep(str(event["record_id"]), recorded_at)
+        if event["event"] in BOUNDARIES and self._is_ours(event):
+            self._keep_boundary(event, recorded_at)
 
-    def _keep(self, event: Event, record_id: str, recorded_at: str) -> None:
+    def _is_ours(self, boundary: Event) -> bool:
+        return boundaries.fault(boundary, user_id=self.user_id, session_id=self.session_id) is None
+
+    def _keep(self, record_id: str, recorded_at: str) -> None:
         if recorded_at > self.recorded_at:
             self.recorded_at = recorded_at
         self.record_ids.setdefault(record_id, recorded_at)
-        if (kind := event["event"]) in BOUNDARIES:
-            self.boundaries.setdefault(kind, Boundary(event, recorded_at))
+
+    def _keep_boundary(self, event: Event, recorded_at: str) -> None:
+        self.boundaries.setdefault(event["event"], Boundary(event, recorded_at))
+
+
+def _parsed(line: bytes) -> tuple[Event, str] | None:
+    """The event of a line and its `recorded_at`, which is empty if it is no time; None if this is no line."""
+    try:
+        members = json.loads(line)
+        event, recorded_at = members["event"], members["recorded_at"]
+        event["event"], event["record_id"]  # a line has them
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return event, recorded_at if clock.is_stamp(recorded_at) else ""
 
 
 class LogTails:
@@ -78,8 +109,8 @@ class LogTails:
     def __init__(self) -> None:
         self._tails: OrderedDict[str, LogTail] = OrderedDict()  # by path; every single call of it is atomic
 
-    def current(self, path: str, descriptor: int, *, vouched_lines: int, vouched_head: str) -> LogTail:
-        """The tail of the log open as `descriptor`, starting from the row's word when nothing is remembered.
+    def current(self, path: str, descriptor: int, session: Session) -> LogTail:
+        """The tail of the session's log, open as `descriptor`; from the row's word on when nothing is remembered.
 
         Raises OSError.
         """
@@ -91,11 +122,10 @@ class LogTails:
                 return tail
         except KeyError:
             tail = None
-        inode = os.fstat(descriptor).st_ino
+        inode, vouched_lines = os.fstat(descriptor).st_ino, 0
         if tail is None or tail.inode != inode or tail.size > size:
-            tail = LogTail(inode, head=vouched_head)
-        else:
-            vouched_lines = 0
+            tail = LogTail(inode, session.user_id, session.session_id, head=session.log_head)
+            vouched_lines = session.log_lines
         if tail.size < size:
             self.forget(path)  # half a reading helps nobody
             with open(path, "rb") as file:

@@ -1,14 +1,15 @@
 """Examining one session and mending what can be mended (SES-59): it only appends and only changes rows."""
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from sessions_app import clock, eventlog, paths, sessions
-from sessions_app.log import chaincheck, logreader, replay
+from sessions_app.kinds import DomainError
+from sessions_app.log import boundaries, chaincheck, logreader, replay
 from sessions_app.log.replay import Difference, Story
 from sessions_app.models import Session
 
@@ -45,7 +46,7 @@ class Report:
 def examine(user_id: str, session_id: str, *, repair: bool = False) -> Report:
     """Compare a session's log with its rows, under the row's lock so that no act is half seen; mend if asked.
 
-    Raises OSError when the log cannot be read, and what an append raises.
+    Raises OSError when the log cannot be read.
     """
     session = Session.objects.select_for_update(no_key=True).filter(session_id=session_id).first()
     missing = "the row has no log"
@@ -69,10 +70,15 @@ def examine(user_id: str, session_id: str, *, repair: bool = False) -> Report:
 
 
 def _settle(difference: Difference, repair: bool) -> Finding:
-    mend = difference.repair if repair else None
-    if mend is not None:
-        mend()
-    return Finding(difference.kind, difference.detail, difference.fails, repaired=mend is not None)
+    detail, repaired = difference.detail, False
+    if repair and difference.repair is not None:
+        try:
+            with transaction.atomic():
+                difference.repair()
+            repaired = True
+        except (DomainError, IntegrityError) as error:
+            detail = f"{detail}; not repaired: {error}".splitlines()[0]
+    return Finding(difference.kind, detail, difference.fails, repaired)
 
 
 def _without_log(session: Session | None, why: str) -> Iterator[Difference]:
@@ -83,17 +89,29 @@ def _without_log(session: Session | None, why: str) -> Iterator[Difference]:
 def _differences(story: Story, session: Session | None, path: Path) -> Iterator[Difference]:
     chain_differences = list(chaincheck.differences(story.lines, path.with_suffix(".chain"), session))
     if session is None and story.start is not None:
-        yield Difference("row_missing", "the log has a start, there is no row", repair=lambda: _insert_row(story))
+        detail, repair = "the log has a start, there is no row", lambda: _insert_row(story)
+        yield _by_lines("row_missing", detail, story, repair)
     elif session is None:
         yield Difference("start_missing", "the log has no start, and there is no row")
     elif session.is_active and story.end is not None:
-        yield Difference("end_not_applied", "the log has an end", repair=lambda: _apply_end(story, session))
+        # A row that stood for other lines than there are now goes on betraying them.
+        stands = all(difference.kind != "chain_broken" for difference in chain_differences)
+        yield _by_lines("end_not_applied", "the log has an end", story, lambda: _apply_end(story, session, stands))
     yield from replay.differences(story, session)
     for difference in chain_differences:
         if difference.kind == "line_unvouched" and session is not None:
             yield Difference(difference.kind, difference.detail, repair=lambda: _vouch(story, session))
         else:
             yield difference
+
+
+def _by_lines(kind: str, detail: str, story: Story, repair: Callable[[], None]) -> Difference:
+    """A difference that the boundaries in the log would mend, if they can be this session's."""
+    for event in (story.start if kind == "row_missing" else None, story.end):
+        why = event and boundaries.fault(event, user_id=story.user_id, session_id=story.session_id)
+        if event is not None and why:
+            return Difference(kind, f"{detail}, of which {event['event']} cannot be applied: {why}")
+    return Difference(kind, detail, repair=repair)
 
 
 def _insert_row(story: Story) -> None:
@@ -118,16 +136,17 @@ def _insert_row(story: Story) -> None:
     )
     session.save(force_insert=True)
     if story.end is not None:
-        _apply_end(story, session)
+        _apply_end(story, session, stands=True)
     else:
         _vouch(story, session)
         sessions.close(session, performer_id=sessions.SYSTEM, closed_by=REPAIRER, reason=Session.EndReason.REPAIR)
 
 
-def _apply_end(story: Story, session: Session) -> None:
+def _apply_end(story: Story, session: Session, stands: bool) -> None:
     if story.end is not None:
         sessions.apply_end(session, story.end, closed_by=REPAIRER)
-    _vouch(story, session)
+    if stands:
+        _vouch(story, session)
 
 
 def _vouch(story: Story, session: Session) -> None:
