@@ -92,7 +92,8 @@ def _differences(story: Story, session: Session | None, path: Path) -> Iterator[
         detail, repair = "the log has a start, there is no row", lambda: _insert_row(story)
         yield _by_lines("row_missing", detail, story, repair)
     elif session is None:
-        yield Difference("start_missing", "the log has no start, and there is no row")
+        if story.kinds:  # a torn start alone is nobody's session
+            yield Difference("start_missing", "the log has no start, and there is no row")
     elif session.is_active and story.end is not None:
         # A row that stood for other lines than there are now goes on betraying them.
         stands = all(difference.kind != "chain_broken" for difference in chain_differences)

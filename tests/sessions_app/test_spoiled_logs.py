@@ -233,6 +233,18 @@ def test_an_end_that_lacks_its_newline_alone_is_applied(monkeypatch):
     assert run("replay_session", session.session_id) == (0, [f"ok {session.session_id} events=2"])
 
 
+def test_a_start_torn_by_a_crash_is_told_and_does_not_fail():
+    """SES-34, SES-59: no row says that there was a start, and nobody was told of one."""
+    session = make_session()
+    Session.objects.all().delete()
+    path = log_path("u1", session.session_id)
+    path.write_bytes(path.read_bytes()[:100])
+    path.with_suffix(".chain").unlink()
+    code, out = run("replay_session", "--all", "--repair")
+    assert (code, len(out)) == (0, 1)
+    assert "unreadable_line" in out[0]
+
+
 def test_a_line_found_is_on_the_disk_before_anybody_is_told(monkeypatch):
     """SES-31, SES-49: it may be what an append left whose sync failed."""
     session, record_id = make_session(), ids.new_record_id()
