@@ -10,10 +10,7 @@ from sessions_app.models import Session
 
 
 def differences(lines: Sequence[Line], chain_path: Path, session: Session | None) -> Iterator[Difference]:
-    """The first altered, removed or inserted line, else what chain file or row do not vouch for.
-
-    Raises OSError if the chain file is there and cannot be read.
-    """
+    """The first altered, removed or inserted line, else what chain file or row do not vouch for."""
     raw = [line.raw for line in lines if line.is_whole]
     values = list(chain.values(raw))
     try:
@@ -21,6 +18,9 @@ def differences(lines: Sequence[Line], chain_path: Path, session: Session | None
     except logreader.NotALog:
         entries = values
         yield Difference("chain_broken", "what stands in place of the chain file is none")
+    except OSError as error:
+        entries = values
+        yield Difference("chain_broken", f"the chain file cannot be read: {error.strerror}")
     broken = next((n for n, (value, entry) in enumerate(zip(values, entries, strict=False)) if value != entry), None)
     if broken is not None:
         yield Difference("chain_broken", _what_happened(broken, raw, entries))

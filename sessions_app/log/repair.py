@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from sessions_app import clock, eventlog, paths, sessions
 from sessions_app.kinds import DomainError
 from sessions_app.log import boundaries, chaincheck, logreader, replay
+from sessions_app.log.logreader import Line
 from sessions_app.log.replay import Difference, Story
 from sessions_app.models import Session
 
@@ -46,20 +47,23 @@ class Report:
 def examine(user_id: str, session_id: str, *, repair: bool = False) -> Report:
     """Compare a session's log with its rows, under the row's lock so that no act is half seen; mend if asked.
 
-    Raises OSError when the log cannot be read.
+    A log that cannot be read is a difference, too.
     """
     session = Session.objects.select_for_update(no_key=True).filter(session_id=session_id).first()
-    missing = "the row has no log"
+    lines: list[Line] = []
+    # An append that failed before its first byte left no log either; without a row nobody misses it.
+    missing = "the row has no log" if session is not None else None
     try:
         path = paths.session_log_path(user_id, session_id)
         lines = list(logreader.read(path))
     except FileNotFoundError:
-        lines = []
+        pass
     except (logreader.NotALog, paths.PathRefused):
-        lines, missing = [], "what stands in place of the log is none"
+        missing = "what stands in place of the log is none"
+    except OSError as error:
+        missing = f"the log cannot be read: {error.strerror}"
     story = replay.fold(user_id, session_id, lines)
-    # An append that failed before its first byte left no log either.
-    found = list(_differences(story, session, path) if lines else _without_log(session, missing))
+    found = list(_differences(story, session, path) if lines else _without_log(missing))
     return Report(
         session_id=session_id,
         user_id=user_id,
@@ -81,8 +85,8 @@ def _settle(difference: Difference, repair: bool) -> Finding:
     return Finding(difference.kind, detail, difference.fails, repaired)
 
 
-def _without_log(session: Session | None, why: str) -> Iterator[Difference]:
-    if session is not None:
+def _without_log(why: str | None) -> Iterator[Difference]:
+    if why is not None:
         yield Difference("log_missing", why)
 
 

@@ -1,5 +1,6 @@
 """Logs in which somebody else has written: no act may believe, or be stopped by, what is no line of ours."""
 
+import errno
 import json
 import os
 import shutil
@@ -279,6 +280,39 @@ def test_a_directory_that_vanishes_under_a_start_is_a_failed_append(monkeypatch)
     with pytest.raises(RecorderUnavailable):
         make_session()
     assert not Session.objects.exists()
+
+
+@pytest.mark.parametrize(("suffix", "kind"), [(".jsonl", "log_missing"), (".chain", "chain_broken")])
+@pytest.mark.parametrize("has_row", [True, False])
+def test_what_cannot_be_read_is_told_and_the_others_are_examined(suffix, kind, has_row, monkeypatch):
+    """SES-61: an unreadable root is exit 2, one unreadable log is not; nor does it count as sound."""
+    session, other = make_session(), make_session("u2")
+    if not has_row:
+        Session.objects.filter(pk=session.pk).delete()
+    real = os.open
+
+    def opened(path, flags, *mode, **options):
+        if str(path).endswith(f"{session.session_id}{suffix}"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path, flags, *mode, **options)
+
+    monkeypatch.setattr("os.open", opened)
+    code, out = run("replay_session", "--all")
+    assert code == 1
+    assert f"ok {other.session_id} events=1" in out
+    [told] = [line for line in out if line.startswith(f"differs {session.session_id} {kind} ")]
+    assert told.endswith("cannot be read: Permission denied")
+
+
+def test_a_link_in_place_of_a_log_without_a_row_is_told():
+    """SES-62: it is no empty log."""
+    path = log_path("u1", make_session().session_id)
+    Session.objects.all().delete()
+    path.rename(path.with_name("elsewhere"))
+    path.symlink_to(path.with_name("elsewhere"))
+    code, out = run("replay_session", "--all")
+    assert (code, len(out)) == (1, 1)
+    assert "in place of the log" in out[0]
 
 
 @pytest.mark.parametrize("what", ["file for a directory", "socket"])
