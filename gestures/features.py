@@ -1,8 +1,10 @@
 """The completion of a capture (GES-46 to GES-52): its file, its row and exactly one event, or nothing at all."""
 
 import datetime as dt
+import errno
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, IntegrityError, transaction
@@ -124,16 +126,24 @@ def restorable(event: Event) -> FeatureRef | None:
 
 def recorded(user_id: str, session_id: str, record_id: str) -> list[Event]:
     """Every feature-ref line of this capture in its session's log, in order. Raises OSError."""
-    path = paths.session_log_path(user_id, session_id)
+    path = _log(user_id, session_id)
     found = (line.event for line in logreader.read(path) if record_id.encode() in line.raw and line.event is not None)
     return [event for event in found if event.get("event") == READY and event.get("record_id") == record_id]
 
 
 def recorded_ids(user_id: str, session_id: str) -> list[str]:
     """The record_ids of all feature-ref lines of a session's log, in order. Raises OSError."""
-    path = paths.session_log_path(user_id, session_id)
+    path = _log(user_id, session_id)
     found = (line.event for line in logreader.read(path) if READY.encode() in line.raw and line.event is not None)
     return [str(event.get("record_id")) for event in found if event.get("event") == READY]
+
+
+def _log(user_id: str, session_id: str) -> Path:
+    """Where the log is. Raises OSError if a link leads there, and so to no log."""
+    try:
+        return paths.session_log_path(user_id, session_id)
+    except paths.PathRefused as error:
+        raise logreader.NotALog(errno.ELOOP, str(error)) from error
 
 
 def _write(extracted: Extracted) -> Temporary:
@@ -163,11 +173,11 @@ def _complete_lost_commit(session: Session, record_id: str) -> bool:
 
     A line is written only after its file has its name, so a log, which may be long, is read only if there is the file.
     """
-    if not paths.session_log_path(session.user_id, session.session_id).exists():
-        raise errors.StoreFailed("The session's log has vanished; a new one would hide that.")
-    if not artifacts.is_there(artifacts.uri(session.user_id, session.session_id, record_id)):
-        return False
     try:
+        if not _log(session.user_id, session.session_id).exists():
+            raise errors.StoreFailed("The session's log has vanished; a new one would hide that.")
+        if not artifacts.is_there(artifacts.uri(session.user_id, session.session_id, record_id)):
+            return False
         lines = recorded(session.user_id, session.session_id, record_id)
     except OSError as error:
         raise errors.StoreFailed("The session's log cannot be read.") from error

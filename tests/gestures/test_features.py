@@ -299,6 +299,20 @@ def test_a_slot_keeps_its_session_alive_and_ends_with_it(session):
         slots.keep(make_opened(session, session_id="sess_" + "0" * 16), holder=holder)
 
 
+def test_a_directory_exchanged_for_a_link_fails_the_store_and_the_verification_of_nobody_else(session):
+    """SES-65, GES-46: a log that a link leads to is none."""
+    ref, _ = features.store(extracted(session)), features.store(extracted(make_session("u2")))
+    folder = log_path("u1", session.session_id).parent
+    folder.rename(folder.with_name("moved"))
+    folder.symlink_to(folder.with_name("moved"))
+    with pytest.raises(errors.StoreFailed):
+        features.store(extracted(session))
+    code, out = run("verify_features", "--all")
+    assert code == 1
+    assert [line for line in out if str(ref.record_id) in line and "event_missing" in line]
+    assert out[-1] == "verified=2 ok=1 failed=1 orphans=0"
+
+
 def test_an_append_failure_is_seen_by_nobody(session):
     """A log that has vanished refuses the capture and stays vanished."""
     log_path("u1", session.session_id).unlink()
