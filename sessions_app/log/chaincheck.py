@@ -50,7 +50,8 @@ def _what_happened(at: int, raw: Sequence[bytes], entries: Sequence[str]) -> str
     before = entries[at - 1] if at else chain.EMPTY
     if at + 1 < len(raw) and chain.step(before, raw[at + 1]) == entries[at]:
         return f"line {at + 1} inserted"
-    if len(raw) < len(entries):
+    follows = at + 1 < len(entries) and chain.step(entries[at], raw[at]) == entries[at + 1]
+    if follows or len(raw) < len(entries):
         return f"line {at + 1} removed"
     return f"line {at + 1} altered"
 

@@ -22,6 +22,11 @@ def replay(*arguments):
     return run("replay_session", *arguments)
 
 
+def append(session, **over):
+    eventlog.append(session, make_event(session, **over))
+    session.save_recorded()
+
+
 def ended(session):
     sessions.end(session.session_id, user_id=session.user_id, performer_id="u1", by=make_caller(session.user_id))
     return session
@@ -85,6 +90,18 @@ def test_a_changed_log_is_named_by_line(change, named):
         assert any("chain_broken" in line and named in line for line in out) or any(
             "line_unvouched" in line and named in line for line in out
         ), out
+
+
+def test_a_line_cut_from_a_log_that_grew_afterwards_is_still_named():
+    """There may be as many lines again as were written."""
+    session = make_session()
+    for note in ("one", "two"):
+        append(session, note=note)
+    rewrite(session, lambda raw: [raw[0], *raw[2:]])
+    append(session, note="three")
+    code, out = replay(session.session_id)
+    assert code == 1
+    assert f"differs {session.session_id} chain_broken line 2 removed" in out
 
 
 def test_a_log_and_chain_rewritten_together_still_disagree_with_the_row():
