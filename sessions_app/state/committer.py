@@ -2,13 +2,14 @@
 
 While one commit is in flight the next batch forms by itself, so there is no timer. Two lanes overlap the work of one
 batch with the commit of the other; a session always takes the same one, which keeps its writes in order. A lane lives
-on the event loop of its callers and computes there what is quick; the rest, and what needs locks, is left to a thread.
+on the event loop of its callers and computes there what is quick; what needs locks is left to a thread. What takes long
+to compute is set aside for a siding with a thread of its own, so that nobody quick waits behind it.
 """
 
 import asyncio
 import contextvars
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
@@ -27,6 +28,7 @@ from sessions_app.state.loop_connection import IDLE_S, LoopConnection
 from sessions_app.state.operations import Operation, Outcome
 
 MOST_PER_BATCH: Final = 64
+MOST_PER_LONG_BATCH: Final = 4  # whose first would wait for what the last one takes, many times a commit
 MOST_WAITING: Final = 512  # per lane; beyond it nobody would be answered in time
 LANES: Final = 2
 
@@ -62,9 +64,15 @@ _Entry = tuple[Operation, asyncio.Future[Result]]
 
 
 class _Lane:
-    """One connection, the writes that wait for it, and a thread for those that are not quick."""
+    """One connection, the writes that wait for it, and a thread for what may not hold up the event loop.
 
-    def __init__(self) -> None:
+    A lane with a `siding` serves what is quick. One without is a siding: what it serves is computed in its thread.
+    """
+
+    def __init__(self, siding: "_Lane | None" = None) -> None:
+        self._siding = siding
+        self._most_per_batch = MOST_PER_BATCH if siding else MOST_PER_LONG_BATCH
+        self._unanswered: Counter[str] = Counter()  # in a siding: how many writes of which sessions it has
         self._inbox: deque[_Entry] = deque()
         self._wake = asyncio.Event()
         self._is_ending = False
@@ -83,6 +91,14 @@ class _Lane:
         self._wake.set()
         return waiting
 
+    def take_over(self, entries: Sequence[_Entry]) -> None:
+        """Queue writes that another lane has set aside; those too many are refused."""
+        room = MOST_WAITING - len(self._inbox)
+        _answer(entries[room:], [DatabaseUnavailable(retry_after=1)] * len(entries[room:]))
+        self._inbox.extend(entries[:room])
+        self._unanswered.update(operation.session_id for operation, _ in entries[:room])
+        self._wake.set()
+
     async def stop(self) -> None:
         """Finish what is queued and let the connections go."""
         self._is_ending = True
@@ -91,15 +107,31 @@ class _Lane:
         await self._database.close()
         await self._in_thread(connections.close_all)
         self._thread.shutdown(wait=False)
+        if self._siding:
+            await self._siding.stop()
 
     async def _run(self) -> None:
         while await self._has_some():
-            batch = [self._inbox.popleft() for _ in range(min(len(self._inbox), MOST_PER_BATCH))]
+            batch = [self._inbox.popleft() for _ in range(min(len(self._inbox), self._most_per_batch))]
             try:
-                await self._serve(batch)
+                if quick := self._set_aside(batch):
+                    await self._serve(quick)
             except Exception as error:  # whatever it is, the lane goes on and nobody waits for ever
                 log.error("commit.defect", operations=len(batch), exc_info=error)
                 _answer(batch, [Internal()] * len(batch))
+            if self._unanswered:
+                self._unanswered -= Counter(operation.session_id for operation, _ in batch)
+
+    def _set_aside(self, batch: Sequence[_Entry]) -> Sequence[_Entry]:
+        """Leave to the siding whatever concerns a session with a write that takes long; returns what is left."""
+        if self._siding is None:
+            return batch
+        busy = self._siding._unanswered
+        if not busy and attempts.are_quick([operation for operation, _ in batch]):
+            return batch
+        held_up = {operation.session_id for operation, _ in batch if not attempts.are_quick([operation])} | busy.keys()
+        self._siding.take_over([entry for entry in batch if entry[0].session_id in held_up])
+        return [entry for entry in batch if entry[0].session_id not in held_up]
 
     async def _has_some(self) -> bool:
         """Wait for a write; False when it is time to end and none is left."""
@@ -120,8 +152,7 @@ class _Lane:
     async def _attempted(self, operations: Sequence[Operation]) -> tuple[Attempt | None, Sequence[Result | None]]:
         """The attempt, and what came of each operation; None for those that have to go under the locks."""
         try:
-            quick = attempts.are_quick(operations)
-            attempt = Attempt(operations) if quick else await self._in_thread(Attempt, operations)
+            attempt = Attempt(operations) if self._siding else await self._in_thread(Attempt, operations)
             query = attempt.query()
         except Exception as error:  # one operation has found a defect, from which the others must not suffer
             log.error("commit.defect", operations=len(operations), exc_info=error)
@@ -150,6 +181,8 @@ class _Lane:
         if time.monotonic() - self._thread_used_at > IDLE_S:
             connection.close_if_unusable_or_obsolete()
         results = _under_locks(operations)
+        if self._siding is None:
+            connection.close()  # back to the pool, which is small: what takes long can wait for another one
         self._thread_used_at = time.monotonic()
         return results
 
@@ -179,7 +212,7 @@ def _lane(operation: Operation) -> _Lane:
     loop = asyncio.get_running_loop()
     lanes = _lanes.get(loop)
     if lanes is None:
-        lanes = _lanes[loop] = tuple(_Lane() for _ in range(LANES))
+        lanes = _lanes[loop] = tuple(_Lane(siding=_Lane()) for _ in range(LANES))
     return lanes[hash(operation.session_id) % len(lanes)]
 
 

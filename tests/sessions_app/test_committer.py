@@ -107,6 +107,71 @@ def test_a_loop_is_not_held_up_by_what_takes_long(monkeypatch):
     assert seen == [True, False, False, False]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_nobody_quick_waits_behind_what_takes_long(monkeypatch):
+    """STA-67: a lane goes on while a large write of another session is computed, or waits for its turn."""
+    small, large, third = (make_snapshot("u1", {"text": "x" * size}).session_id for size in (10, 100_000, 100_000))
+    monkeypatch.setattr(committer, "LANES", 1)
+    begun, go = threading.Event(), threading.Event()
+
+    class Long(Attempt):
+        def __init__(self, operations: Sequence[Operation]) -> None:
+            if threading.current_thread() is not threading.main_thread():
+                begun.set()
+                assert go.wait(5)
+            super().__init__(operations)
+
+    monkeypatch.setattr(committer, "Attempt", Long)
+
+    async def meanwhile() -> list[Any]:
+        waiting = [asyncio.ensure_future(committer.committed(wish(name))) for name in (large, third)]
+        assert await asyncio.to_thread(begun.wait, 5)
+        quick = [await asyncio.wait_for(committer.committed(wish(small)), 5) for _ in range(2)]
+        assert not any(one.done() for one in waiting)
+        go.set()
+        return [*quick, *await asyncio.gather(*waiting)]
+
+    [outcomes] = run(meanwhile())
+    assert [outcome.version.version for outcome in outcomes] == [2, 3, 2, 2]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_takes_long_keeps_its_place_in_its_session(monkeypatch):
+    """STA-64: operations on one session keep arrival order, whatever they take."""
+    session_id, other = (make_snapshot("u1", {"n": 0}).session_id for _ in range(2))
+    monkeypatch.setattr(committer, "LANES", 1)
+    long = {"sent_bytes": 100_000}
+
+    async def pipelined() -> list[Any]:
+        first = [committer.committed(wish(session_id)._replace(**over)) for over in ({}, long, {}, {})]
+        tasks = [asyncio.ensure_future(one) for one in [*first, committer.committed(wish(other))]]
+        await asyncio.sleep(0.001)  # the siding is at work by now
+        tasks += [asyncio.ensure_future(committer.committed(wish(session_id))) for _ in range(3)]
+        return await asyncio.gather(*tasks)
+
+    [outcomes] = run(pipelined())
+    assert [outcome.version.version for outcome in outcomes] == [2, 3, 4, 5, 2, 6, 7, 8]
+
+
+def test_a_full_siding_refuses_the_rest(monkeypatch):
+    """STA-64: 503 at once for those who would be answered too late."""
+    monkeypatch.setattr(committer, "MOST_WAITING", 3)
+    monkeypatch.setattr(committer, "Attempt", raises(ZeroDivisionError()))
+    monkeypatch.setattr(snapshots, "commit", lambda operations: ["done"] * len(operations))
+
+    async def more_and_more() -> list[Any]:
+        waiting = []
+        for _ in range(4):  # the lane's own inbox is never full
+            waiting += [asyncio.ensure_future(committer.committed(wish("a", JsonPatch([])))) for _ in range(3)]
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        return await asyncio.gather(*waiting, return_exceptions=True)
+
+    [found] = run(more_and_more())
+    assert found[0] == "done"
+    assert isinstance(found[-1], DatabaseUnavailable)
+
+
 def test_a_failed_commit_refuses_all_of_its_batch(monkeypatch):
     """STA-64: 503 for each, and the next batch is tried again."""
     monkeypatch.setattr(snapshots, "commit", raises(OperationalError("away")))
