@@ -4,6 +4,7 @@ What a request means is read in state_requests.py and what it gets is printed in
 in state_views.py, which Django serves where these routes do not stand before it.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -31,6 +32,7 @@ Headers = dict[str, str]
 PREFIX: Final = "/session/"
 ROUTE: Final = "/session/<str:session_id>"  # as Django's log lines name it
 MAX_BODY_BYTES: Final = 2_097_152  # STA-18
+QUICK_BODY_BYTES: Final = 32_768  # a longer one takes milliseconds to read, which would hold up the event loop
 FIXED_WORDS: Final = frozenset({"create", "snapshot", "incremental"})  # POD-75: these are never ids
 RATE: Final = limits.Rate("state", "RATE_STATE")
 WRITES: Final[Mapping[str, Callable[[Call], Operation]]] = {
@@ -90,7 +92,7 @@ async def _serve(handler: Handler, scope: Scope, receive: Receive, send: Send) -
 
 
 async def _call(scope: Scope, receive: Receive, rate_headers: Headers) -> Call:
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    headers = _headers_of(scope)
     caller = await _caller(headers)
     if usage := tallies.use(RATE, caller):
         rate_headers.update(usage.headers)
@@ -99,6 +101,15 @@ async def _call(scope: Scope, receive: Receive, rate_headers: Headers) -> Call:
     if headers.get("content-encoding", "identity") != "identity":
         raise UnsupportedMedia
     return Call(caller, scope["method"], scope["path"], headers, body)
+
+
+def _headers_of(scope: Scope) -> Headers:
+    """The headers by name; what was sent in several lines counts as one list (RFC 9110, 5.3)."""
+    headers: Headers = {}
+    for name, value in scope["headers"]:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return headers
 
 
 async def _caller(headers: Mapping[str, str]) -> Caller:
@@ -123,11 +134,18 @@ async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
 
 
 async def _write(scope: Scope, call: Call) -> Answered:
-    return await _committed(WRITES[scope["path"][len(PREFIX) :]](call))
+    return await _committed(await _meant(WRITES[scope["path"][len(PREFIX) :]], call))
 
 
 async def _patch(scope: Scope, call: Call) -> Answered:
-    return await _committed(state_requests.patch_state(call, scope["path"][len(PREFIX) :]))
+    return await _committed(await _meant(state_requests.patch_state, call, scope["path"][len(PREFIX) :]))
+
+
+async def _meant(read: Callable[..., Operation], call: Call, *named: str) -> Operation:
+    """What the request asks for."""
+    if len(call.body) <= QUICK_BODY_BYTES:
+        return read(call, *named)
+    return await asyncio.to_thread(read, call, *named)
 
 
 async def _committed(operation: Operation) -> Answered:

@@ -1,7 +1,9 @@
 """The raw routes of states: the same answers as the documented views, and many writers at once (STA-8, STA-30)."""
 
+import asyncio
 import json
 import re
+import threading
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -12,9 +14,10 @@ import pytest
 from django.core.management import call_command
 from django.db import OperationalError
 
+from config.asgi import application
 from sessions_app import broadcast
 from sessions_app.models import Session, StateVersion
-from sessions_app.state import known, statestore
+from sessions_app.state import committer, known, state_requests, statestore
 from sessions_app.state.loop_connection import LoopConnection
 from tests.clients import Api, RawApi
 from tests.factories import make_snapshot, make_token
@@ -149,6 +152,41 @@ def test_writes_without_a_demand_all_count(raw_api):
     state = raw_api.get(f"/session/{session_id}").json()
     assert (state["version"], len(state["state_data"])) == (101, 100)
     assert list(StateVersion.objects.order_by("version").values_list("version", flat=True)) == list(range(1, 102))
+
+
+def test_a_long_body_is_read_beside_the_event_loop(raw_api, monkeypatch):
+    """STA-67: nobody else waits while two megabytes are parsed."""
+    session_id = make_snapshot("u1").session_id
+    threads: list[bool] = []
+    read = state_requests.patch_state
+
+    def watched(*arguments: Any) -> Any:
+        threads.append(threading.current_thread() is threading.main_thread())
+        return read(*arguments)
+
+    monkeypatch.setattr(state_requests, "patch_state", watched)
+    for length in (10, 100_000):
+        found = raw_api.raw("PATCH", f"/session/{session_id}", body(a="x" * length), MERGE["Content-Type"])
+        assert found.status_code == 200
+
+    assert threads == [True, False]
+
+
+def test_a_list_in_several_header_lines_is_one_list():
+    """STA-23: entity tags of If-Match may be spread over several lines (RFC 9110, 5.3), as Django reads them too."""
+    before = make_snapshot("u1")
+    path = f"/session/{before.session_id}"
+    lines = [("If-Match", '"other"'), ("If-Match", before.etag), ("If-Match", '"another"'), *MERGE.items()]
+
+    async def patched() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://testserver") as client:
+            headers = [("Authorization", f"Bearer {make_token('u1')}"), *lines]
+            try:
+                return await client.patch(path, content=b'{"a":1}', headers=headers)
+            finally:
+                await committer.stop()
+
+    assert asyncio.run(patched()).status_code == 200
 
 
 def test_duplicates_at_once_are_one_write(raw_api):
