@@ -156,20 +156,27 @@ def test_what_takes_long_keeps_its_place_in_its_session(monkeypatch):
 def test_a_full_siding_refuses_the_rest(monkeypatch):
     """STA-64: 503 at once for those who would be answered too late."""
     monkeypatch.setattr(committer, "MOST_WAITING", 3)
+    monkeypatch.setattr(committer, "LANES", 1)
+    go = threading.Event()
+
+    def commit(operations: Sequence[Operation]) -> Any:
+        assert go.wait(5)
+        return ["done"] * len(operations)
+
     monkeypatch.setattr(committer, "Attempt", raises(ZeroDivisionError()))
-    monkeypatch.setattr(snapshots, "commit", lambda operations: ["done"] * len(operations))
+    monkeypatch.setattr(snapshots, "commit", commit)
 
     async def more_and_more() -> list[Any]:
         waiting = []
-        for _ in range(4):  # the lane's own inbox is never full
+        for _ in range(4):  # each time the lane has handed over what came before: its own inbox is never full
             waiting += [asyncio.ensure_future(committer.committed(wish("a", JsonPatch([])))) for _ in range(3)]
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.01)
+        go.set()
         return await asyncio.gather(*waiting, return_exceptions=True)
 
     [found] = run(more_and_more())
-    assert found[0] == "done"
-    assert isinstance(found[-1], DatabaseUnavailable)
+    assert found[:6] == ["done"] * 6  # one batch under way, and as many as may wait
+    assert [type(error) for error in found[6:]] == [DatabaseUnavailable] * 6
 
 
 def test_a_failed_commit_refuses_all_of_its_batch(monkeypatch):
