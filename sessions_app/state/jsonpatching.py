@@ -170,7 +170,8 @@ class _Bench:
         return raw
 
     def _book(self, raw: bytes, *, name: str | None, comma: bool, sign: int) -> None:
-        named = 0 if name is None else len(canonical.encoded(name)) + 1
+        # Also what holds a name to its limit after every operation.
+        named = 0 if name is None else len(canonical.encoded_members({name: 0})[name]) - len(b"0")
         self._bytes += sign * (named + len(raw) + comma)
         self._members += sign * (canonical.member_count(raw) + (name is not None))
 

@@ -246,6 +246,17 @@ def test_json_patch_counts_members_after_every_operation():
     assert refused.value.members == {"operation_index": 0}
 
 
+@pytest.mark.parametrize("name", ["n" * 257, ""], ids=["257 characters", "empty"])
+def test_json_patch_holds_names_to_their_limit_after_every_operation(name):
+    """STA-18, STA-50: removing what was too long does not help."""
+    through = [{"op": "add", "path": f"/a/{name}", "value": 1}, {"op": "remove", "path": f"/a/{name}"}]
+
+    with pytest.raises(InvalidValue) as refused:
+        json_patched({"a": {}}, *through)
+
+    assert refused.value.members == {"operation_index": 0}
+
+
 def test_json_patch_bounds_the_work_of_moving_to_and_fro():
     """A small patch cannot make the server copy a large value 500 times."""
     state = {"a": "x" * 500_000}
