@@ -43,7 +43,8 @@ class Batch:
         """The sessions of these operations as they stand, locked until the transaction ends."""
         # Keys are locked before sessions, in every process, so that no two batches wait for each other.
         memory = Memory((operation.repeat for operation in operations if operation.repeat), clock.now())
-        held, made_by_op = _load({operation.session_id for operation in operations}), _versions_by_op(operations)
+        held = _load({operation.session_id for operation in operations}, operations)
+        made_by_op = _versions_by_op(operations)
         # Taken under the locks, so that times rise with versions.
         return cls(held, at=clock.now(), memory=memory, made_by_op=made_by_op)
 
@@ -140,7 +141,7 @@ class Batch:
             if not opens or operation.user_id is None:
                 raise SessionNotFound
             return Held.unopened(operation.session_id, operation.user_id, self.now.at)
-        if operation.user_id not in (None, held.user_id) or not operation.by.may_act_for(held.user_id):
+        if not operation.may_see(held.user_id):
             raise SessionNotFound
         return held
 
@@ -165,14 +166,18 @@ class Batch:
             self._memory.keep(operation.repeat, answers.of(outcome))
 
 
-def _load(session_ids: set[str]) -> dict[str, Held]:
-    """The sessions that exist, locked, with their states."""
-    remembered = {session_id: known.find(session_id) for session_id in sorted(session_ids)}
-    documents = {session_id: state.document if state else None for session_id, state in remembered.items()}
-    checksums = [document.checksum if document else None for document in documents.values()]
-    sessions_found, states = statestore.lock(list(documents), checksums)
-    state_of = {state.session_id: state for state in states}
-    return {s.session_id: Held.of(s, state_of.get(s.session_id), documents[s.session_id]) for s in sessions_found}
+def _load(session_ids: Iterable[str], operations: Iterable[Operation] | None = None) -> dict[str, Held]:
+    """The sessions that exist, locked, with their states: of those only that one of the operations may see (CON-7)."""
+    sessions_found = statestore.lock(sorted(session_ids))
+    owners = {session.session_id: session.user_id for session in sessions_found}
+    if operations is None:
+        seen = list(owners)
+    else:
+        seen = sorted({o.session_id for o in operations if o.session_id in owners and o.may_see(owners[o.session_id])})
+    remembered = {session_id: state.document for session_id in seen if (state := known.find(session_id))}
+    checksums = [remembered[session_id].checksum if session_id in remembered else None for session_id in seen]
+    state_of = {state.session_id: state for state in statestore.load(seen, checksums)} if seen else {}
+    return {s.session_id: Held.of(s, state_of.get(s.session_id), remembered.get(s.session_id)) for s in sessions_found}
 
 
 def _versions_by_op(operations: Iterable[Operation]) -> dict[OpKey, Version]:

@@ -25,6 +25,10 @@ class Operation(NamedTuple):
     sent_bytes: int = 0  # length of the request, where it may be long
     origin: str | None = None  # the connection whose ack the frame is, for the door to fan-out (DEV-42)
 
+    def may_see(self, owner: str) -> bool:
+        """Whether the session of `owner` exists for this write (STA-9)."""
+        return self.user_id in (None, owner) and self.by.may_act_for(owner)
+
     def performer(self, owner: str) -> str:
         """Who acted (STA-53): the caller, `system` for a service, the owner while authentication is off."""
         return self.by.user_id or (owner if self.by.is_anonymous else "system")

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from sessions_app.state.versions import Snapshot, unpacked
@@ -50,17 +51,21 @@ class LoadedState(NamedTuple):
         )
 
 
-class Found(NamedTuple):
-    """A session that exists, and its state if it has one."""
+class Found:
+    """A session that exists, and its state if it has one; that is unpacked only for those who may see it (CON-7)."""
 
-    user_id: str
-    snapshot: Snapshot | None
+    def __init__(self, user_id: str, state: LoadedState | None) -> None:
+        self.user_id = user_id
+        self._state = state
+
+    @cached_property
+    def snapshot(self) -> Snapshot | None:
+        """The state as readers get it."""
+        state = self._state
+        return state and state.snapshot(self.user_id, unpacked(state.data or b"", state.size_bytes))
 
 
 def found(row: Sequence[Any]) -> Found:
     """What a row of `statements.READ` says."""
     session_id, user_id, epoch, *rest = row
-    if epoch is None:
-        return Found(user_id, None)
-    state = LoadedState(session_id, epoch, *rest)
-    return Found(user_id, state.snapshot(user_id, unpacked(state.data or b"", state.size_bytes)))
+    return Found(user_id, None if epoch is None else LoadedState(session_id, epoch, *rest))

@@ -21,16 +21,14 @@ _NO_EPOCH: Final = "00000000-0000-0000-0000-000000000000"
 FORGET_EVERY: Final = 64  # versions; history is longer than promised by less than this many rows
 
 
-def lock(session_ids: Sequence[str], checksums: Sequence[str | None]) -> tuple[list[LockedSession], list[LoadedState]]:
-    """Lock the sessions that exist, in order, and read their states as they are under the lock.
+def lock(session_ids: Sequence[str]) -> list[LockedSession]:
+    """Lock the sessions that exist, in order."""
+    return [LockedSession._make(row) for row in prepared.rows(statements.LOCK, [texts(session_ids)])]
 
-    `checksums` are what the process holds for each session, None for nothing.
-    """
-    names = texts(session_ids)
-    locked = prepared.rows(statements.LOCK, [names])
-    return [LockedSession._make(row) for row in locked], [
-        LoadedState._make(row) for row in prepared.rows(statements.LOAD, [names, texts(checksums)])
-    ]
+
+def load(session_ids: Sequence[str], checksums: Sequence[str | None]) -> list[LoadedState]:
+    """The states of locked sessions, which are locked too; `checksums` are what the process holds for each."""
+    return [LoadedState._make(row) for row in prepared.rows(statements.LOAD, [texts(session_ids), texts(checksums)])]
 
 
 def read(session_id: str) -> Found | None:

@@ -9,6 +9,7 @@ import time_machine
 
 from sessions_app import clock, snapshots
 from sessions_app.models import StateVersion
+from sessions_app.state import held, known, rows, versions
 from tests.clients import Api
 from tests.factories import make_session, make_token
 from tests.states import SID, patch, refused, resolve, save, update
@@ -38,6 +39,26 @@ def test_a_foreign_session_looks_unknown(api):
 
     assert (foreign[0]["status"], foreign[0]["code"]) == (404, "SESSION_NOT_FOUND")
     assert all(answer == foreign[0] for answer in foreign + unknown)
+
+
+def test_a_foreign_state_is_not_even_unpacked(api, monkeypatch):
+    """STA-9, CON-7: a large one would take ten times as long to refuse, and so be told from an unknown one."""
+    save(api, {"text": "x" * 100_000})
+    known.forget([SID])
+    unpacked: list[int] = []
+
+    def watched(data: bytes, size_bytes: int) -> bytes:
+        unpacked.append(size_bytes)
+        return versions.unpacked(data, size_bytes)
+
+    monkeypatch.setattr(rows, "unpacked", watched)
+    monkeypatch.setattr(held, "unpacked", watched)
+
+    other = Api(make_token("u2"))
+    assert {answer.status_code for answer in (save(other, {}, user_id="u2"), *every_call(other))} == {404}
+    assert unpacked == []
+    assert {answer.status_code for answer in every_call(api, user_id="u1")[1:]} == {200}
+    assert unpacked
 
 
 def test_a_body_may_only_name_its_own_user(api):

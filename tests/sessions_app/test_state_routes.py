@@ -179,7 +179,8 @@ def test_a_list_in_several_header_lines_is_one_list():
     lines = [("If-Match", '"other"'), ("If-Match", before.etag), ("If-Match", '"another"'), *MERGE.items()]
 
     async def patched() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://testserver") as client:
+        door = httpx.ASGITransport(application)
+        async with httpx.AsyncClient(transport=door, base_url="http://testserver") as client:
             headers = [("Authorization", f"Bearer {make_token('u1')}"), *lines]
             try:
                 return await client.patch(path, content=b'{"a":1}', headers=headers)
