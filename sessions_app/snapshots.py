@@ -41,8 +41,9 @@ def commit(operations: Sequence[Operation]) -> list[Result]:
             except DomainError as error:
                 results[index] = error
         batch.save()
-        transaction.on_commit(batch.remember)
-        transaction.on_commit(partial(tell, results))
+        # Robust: after a defect here the committer would write everything again.
+        transaction.on_commit(batch.remember, robust=True)
+        transaction.on_commit(partial(tell, results), robust=True)
     return results
 
 

@@ -10,7 +10,8 @@ from typing import Final
 import psycopg
 import structlog
 
-from sessions_app.errors import DatabaseUnavailable
+from sessions_app.errors import DatabaseUnavailable, Internal
+from sessions_app.kinds import DomainError
 from sessions_app.state import columns, rows, statements
 from sessions_app.state.loop_connection import LoopConnection
 from sessions_app.state.rows import Found
@@ -73,6 +74,9 @@ class _Reader:
             log.warning("reader.failed", reads=len(batch), error=str(error))
             await self._connection.close()
             _tell(batch, {}, DatabaseUnavailable(retry_after=1))
+        except Exception as error:  # whatever it is, the reader goes on and nobody waits for ever
+            log.error("reader.defect", reads=len(batch), exc_info=error)
+            _tell(batch, {}, Internal())
         else:
             _tell(batch, found, None)
 
@@ -84,7 +88,7 @@ class _Reader:
 def _tell(
     batch: Sequence[tuple[str, asyncio.Future[Found | None]]],
     found: dict[str, Found],
-    error: DatabaseUnavailable | None,
+    error: DomainError | None,
 ) -> None:
     for session_id, answer in batch:
         if answer.done():  # whoever asked has gone

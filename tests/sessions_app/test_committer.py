@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,8 +12,9 @@ from django.db import OperationalError, connection
 from sessions_app import snapshots
 from sessions_app.errors import DatabaseUnavailable, Internal
 from sessions_app.models import StateVersion
-from sessions_app.state import committer, loop_connection
+from sessions_app.state import committer, known, loop_connection
 from sessions_app.state.attempts import Attempt
+from sessions_app.state.known import Known
 from sessions_app.state.operations import Operation
 from sessions_app.state.state_errors import VersionConflict
 from sessions_app.state.writes import JsonPatch, MergePatch, Update, Write
@@ -255,6 +256,23 @@ def test_a_defect_after_the_commit_writes_nothing_twice(monkeypatch):
 
     [error] = run(committer.committed(wish(session_id)))
     assert isinstance(error, Internal)
+    assert StateVersion.objects.filter(session_id=session_id).count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_defect_after_the_commit_under_locks_writes_nothing_twice(monkeypatch):
+    """L1: what fails behind the commit is no reason to commit each operation by itself."""
+    session_id = make_snapshot("u1").session_id
+    known.forget([session_id])
+
+    def remember(states: Iterable[Known]) -> None:
+        if list(states):  # an attempt that came to nothing has none
+            raise ZeroDivisionError
+
+    monkeypatch.setattr(known, "remember", remember)
+
+    [outcome] = run(committer.committed(wish(session_id)))
+    assert outcome.version.version == 2
     assert StateVersion.objects.filter(session_id=session_id).count() == 2
 
 

@@ -17,7 +17,7 @@ from django.db import OperationalError
 from config.asgi import application
 from sessions_app import broadcast
 from sessions_app.models import Session, StateVersion
-from sessions_app.state import committer, known, state_requests, statestore
+from sessions_app.state import committer, known, reader, state_requests, statestore
 from sessions_app.state.loop_connection import LoopConnection
 from tests.clients import Api, RawApi
 from tests.factories import make_snapshot, make_token
@@ -35,6 +35,12 @@ _EPOCH = re.compile(r'(?<="epoch":")[0-9a-f-]{36}')
 def raw_api() -> RawApi:
     """HTTP as `u1` through the ASGI application."""
     return RawApi(make_token("u1"))
+
+
+def client() -> httpx.AsyncClient:
+    """HTTP as `u1` for tests with an event loop of their own."""
+    token = {"Authorization": f"Bearer {make_token('u1')}"}
+    return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://testserver", headers=token)
 
 
 def body(**members: Any) -> bytes:
@@ -179,11 +185,9 @@ def test_a_list_in_several_header_lines_is_one_list():
     lines = [("If-Match", '"other"'), ("If-Match", before.etag), ("If-Match", '"another"'), *MERGE.items()]
 
     async def patched() -> httpx.Response:
-        door = httpx.ASGITransport(application)
-        async with httpx.AsyncClient(transport=door, base_url="http://testserver") as client:
-            headers = [("Authorization", f"Bearer {make_token('u1')}"), *lines]
+        async with client() as one:
             try:
-                return await client.patch(path, content=b'{"a":1}', headers=headers)
+                return await one.patch(path, content=b'{"a":1}', headers=lines)
             finally:
                 await committer.stop()
 
@@ -221,6 +225,28 @@ def test_readers_at_once_share_queries(raw_api):
     found = raw_api.at_once(requests)
 
     assert [answer.json()["state_data"]["n"] for answer in found] == list(range(5)) * 20
+
+
+def test_a_defect_of_the_reader_is_answered_and_it_goes_on(raw_api, monkeypatch):
+    """Nobody waits for ever: not those who asked together, not those after them."""
+    path = f"/session/{make_snapshot('u1').session_id}"
+    read = LoopConnection.rows
+    defects = [ZeroDivisionError()]
+
+    async def rows(self: LoopConnection, *query: Any) -> Any:
+        if defects:
+            raise defects.pop()
+        return await read(self, *query)
+
+    async def asked_twice() -> list[int]:
+        async with client() as one:
+            try:
+                return [(await asyncio.wait_for(one.get(path), 5)).status_code for _ in range(2)]
+            finally:
+                await reader.stop()
+
+    monkeypatch.setattr(LoopConnection, "rows", rows)
+    assert asyncio.run(asked_twice()) == [500, 200]
 
 
 def test_a_user_has_so_many_requests_a_minute(raw_api, settings):
