@@ -188,9 +188,9 @@ class RecorderUnavailable(Unavailable):
 
 
 class DatabaseUnavailable(Unavailable):
-    """PostgreSQL does not answer; nothing has changed."""
+    """PostgreSQL does not answer; a commit that it did not confirm may stand all the same (STA-65)."""
 
-    code, remedy = "DATABASE_UNAVAILABLE", "Repeat the request later."
+    code, remedy = "DATABASE_UNAVAILABLE", "Repeat the request later, under the same Idempotency-Key or op_id."
 
 
 class Draining(Unavailable):
