@@ -20,11 +20,17 @@ QUICK_BYTES: Final = COMPRESSED_ABOVE_BYTES  # zlib takes longer than all the re
 def are_quick(operations: Sequence[Operation]) -> bool:
     """Whether computing them may be left to an event loop: no large state, request or patch is among them."""
     return all(
-        operation.sent_bytes <= QUICK_BYTES
-        and not operation.write.amplifies
-        and ((state := known.find(operation.session_id)) is None or len(state.document.canonical) <= QUICK_BYTES)
+        operation.sent_bytes <= QUICK_BYTES and not operation.write.amplifies and not _meets_large(operation)
         for operation in operations
     )
+
+
+def _meets_large(operation: Operation) -> bool:
+    """Whether it changes a large state; one that it may not see takes no longer to refuse than none (STA-9)."""
+    state = known.find(operation.session_id)
+    if state is None or len(state.document.canonical) <= QUICK_BYTES:
+        return False
+    return operation.may_see(state.session.user_id)
 
 
 class Attempt:

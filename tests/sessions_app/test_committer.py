@@ -10,9 +10,9 @@ import pytest
 from django.db import OperationalError, connection
 
 from sessions_app import snapshots
-from sessions_app.errors import DatabaseUnavailable, Internal
+from sessions_app.errors import DatabaseUnavailable, Internal, SessionNotFound
 from sessions_app.models import StateVersion
-from sessions_app.state import committer, known, loop_connection
+from sessions_app.state import attempts, committer, known, loop_connection
 from sessions_app.state.attempts import Attempt
 from sessions_app.state.known import Known
 from sessions_app.state.operations import Operation
@@ -106,6 +106,18 @@ def test_a_loop_is_not_held_up_by_what_takes_long(monkeypatch):
         assert outcome.version
 
     assert seen == [True, False, False, False]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_large_state_of_somebody_else_is_refused_as_quickly_as_none():
+    """STA-9: what takes long, and waits for its turn, is to compute a state, not to refuse one."""
+    large = make_snapshot("u1", {"text": "x" * 100_000}).session_id
+    theirs = wish(large)._replace(by=make_caller("u2"), user_id=None)
+
+    assert not attempts.are_quick([wish(large)])
+    assert attempts.are_quick([theirs])
+    [refused] = run(committer.committed(theirs))
+    assert isinstance(refused, SessionNotFound)
 
 
 @pytest.mark.django_db(transaction=True)
