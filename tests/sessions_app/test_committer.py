@@ -153,10 +153,10 @@ def test_what_takes_long_keeps_its_place_in_its_session(monkeypatch):
     """STA-64: operations on one session keep arrival order, whatever they take."""
     session_id, other = (make_snapshot("u1", {"n": 0}).session_id for _ in range(2))
     monkeypatch.setattr(committer, "LANES", 1)
-    long = {"sent_bytes": 100_000}
+    long = wish(session_id)._replace(sent_bytes=100_000)
 
     async def pipelined() -> list[Any]:
-        first = [committer.committed(wish(session_id)._replace(**over)) for over in ({}, long, {}, {})]
+        first = [committer.committed(one) for one in (wish(session_id), long, wish(session_id), wish(session_id))]
         tasks = [asyncio.ensure_future(one) for one in [*first, committer.committed(wish(other))]]
         await asyncio.sleep(0.001)  # the siding is at work by now
         tasks += [asyncio.ensure_future(committer.committed(wish(session_id))) for _ in range(3)]
