@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
+from weakref import WeakKeyDictionary
 
 import structlog
 from channels.db import database_sync_to_async
@@ -33,6 +34,7 @@ PREFIX: Final = "/session/"
 ROUTE: Final = "/session/<str:session_id>"  # as Django's log lines name it
 MAX_BODY_BYTES: Final = 2_097_152  # STA-18
 QUICK_BODY_BYTES: Final = 32_768  # a longer one takes milliseconds to read, which would hold up the event loop
+LONG_AT_ONCE: Final = 8  # read and not yet answered: two megabytes of JSON can become fifty of objects
 FIXED_WORDS: Final = frozenset({"create", "snapshot", "incremental"})  # POD-75: these are never ids
 RATE: Final = limits.Rate("state", "RATE_STATE")
 WRITES: Final[Mapping[str, Callable[[Call], Operation]]] = {
@@ -134,18 +136,19 @@ async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
 
 
 async def _write(scope: Scope, call: Call) -> Answered:
-    return await _committed(await _meant(WRITES[scope["path"][len(PREFIX) :]], call))
+    return await _done(WRITES[scope["path"][len(PREFIX) :]], call)
 
 
 async def _patch(scope: Scope, call: Call) -> Answered:
-    return await _committed(await _meant(state_requests.patch_state, call, scope["path"][len(PREFIX) :]))
+    return await _done(state_requests.patch_state, call, scope["path"][len(PREFIX) :])
 
 
-async def _meant(read: Callable[..., Operation], call: Call, *named: str) -> Operation:
-    """What the request asks for."""
+async def _done(read: Callable[..., Operation], call: Call, *named: str) -> Answered:
+    """The answer to what the request, once it is `read`, asks for."""
     if len(call.body) <= QUICK_BODY_BYTES:
-        return read(call, *named)
-    return await asyncio.to_thread(read, call, *named)
+        return await _committed(read(call, *named))
+    async with _long.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(LONG_AT_ONCE)):
+        return await _committed(await asyncio.to_thread(read, call, *named))
 
 
 async def _committed(operation: Operation) -> Answered:
@@ -177,3 +180,4 @@ def _problem(error: DomainError) -> Answered:
 
 
 _BY_ID: Final[Mapping[str, Handler]] = {"GET": _read, "HEAD": _read, "PATCH": _patch}
+_long: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()

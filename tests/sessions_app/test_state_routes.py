@@ -17,7 +17,7 @@ from django.db import OperationalError
 from config.asgi import application
 from sessions_app import broadcast
 from sessions_app.models import Session, StateVersion
-from sessions_app.state import committer, known, reader, state_requests, statestore
+from sessions_app.state import committer, known, reader, state_requests, state_routes, statestore
 from sessions_app.state.loop_connection import LoopConnection
 from tests.clients import Api, RawApi
 from tests.factories import make_snapshot, make_token
@@ -176,6 +176,31 @@ def test_a_long_body_is_read_beside_the_event_loop(raw_api, monkeypatch):
         assert found.status_code == 200
 
     assert threads == [True, False]
+
+
+def test_few_long_bodies_are_in_memory_as_objects_at_once(raw_api, monkeypatch):
+    """STA-18: two megabytes of JSON become fifty of objects; the others wait as bytes."""
+    session_id = make_snapshot("u1").session_id
+    read, commit = state_requests.patch_state, committer.committed
+    alive: list[int] = [0, 0]  # now, at most
+
+    def watched(*arguments: Any) -> Any:
+        alive[0] += 1
+        alive[1] = max(alive)
+        return read(*arguments)
+
+    async def committed(operation: Any) -> Any:
+        try:
+            return await commit(operation)
+        finally:
+            alive[0] -= 1
+
+    monkeypatch.setattr(state_requests, "patch_state", watched)
+    monkeypatch.setattr(committer, "committed", committed)
+    found = raw_api.at_once([("PATCH", f"/session/{session_id}", body(a="x" * 100_000), MERGE)] * 40)
+
+    assert [answer.status_code for answer in found] == [200] * 40
+    assert 1 < alive[1] <= state_routes.LONG_AT_ONCE
 
 
 def test_a_list_in_several_header_lines_is_one_list():
