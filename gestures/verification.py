@@ -54,7 +54,8 @@ def differences(story: Story, session: Session | None) -> Iterator[Difference]:
     lines = {str(line.event.get("record_id")): line.event for line in story.of_kind(features.READY) if line.event}
     for record_id, event in lines.items():
         if record_id not in rows:
-            ref = features.restorable(event)
+            is_ours = (event.get("user_id"), event.get("session_id")) == (story.user_id, story.session_id)
+            ref = features.restorable(event) if is_ours else None
             yield Difference("feature_row_missing", record_id, repair=partial(_insert, ref) if ref else None)
         elif features.event_of(rows[record_id]) != event:
             yield Difference("field_mismatch", f"{record_id} differs between line and row")

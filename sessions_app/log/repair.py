@@ -3,9 +3,10 @@
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 
 from sessions_app import clock, eventlog, paths, sessions
 from sessions_app.kinds import DomainError
@@ -15,6 +16,8 @@ from sessions_app.log.replay import Difference, Story
 from sessions_app.models import Session
 
 REPAIRER = "replay_session"
+# The log cannot be written; or a line says what no row can hold.
+_NOT_MENDED = (DomainError, IntegrityError, DataError, TypeError, ValueError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +83,7 @@ def _settle(difference: Difference, repair: bool) -> Finding:
             with transaction.atomic():
                 difference.repair()
             repaired = True
-        except (DomainError, IntegrityError) as error:
+        except _NOT_MENDED as error:
             detail = f"{detail}; not repaired: {error}".splitlines()[0]
     return Finding(difference.kind, detail, difference.fails, repaired)
 
@@ -93,27 +96,28 @@ def _without_log(why: str | None) -> Iterator[Difference]:
 def _differences(story: Story, session: Session | None, path: Path) -> Iterator[Difference]:
     chain_differences = list(chaincheck.differences(story.lines, path.with_suffix(".chain"), session))
     if session is None and story.start is not None:
-        detail, repair = "the log has a start, there is no row", lambda: _insert_row(story)
-        yield _by_lines("row_missing", detail, story, repair)
+        detail = "the log has a start, there is no row"
+        yield _by_lines("row_missing", detail, story, story.user_id, partial(_insert_row, story))
     elif session is None:
         if story.kinds:  # a torn start alone is nobody's session
             yield Difference("start_missing", "the log has no start, and there is no row")
     elif session.is_active and story.end is not None:
         # A row that stood for other lines than there are now goes on betraying them.
         stands = all(difference.kind != "chain_broken" for difference in chain_differences)
-        yield _by_lines("end_not_applied", "the log has an end", story, lambda: _apply_end(story, session, stands))
+        repair = partial(_apply_end, story, session, stands=stands)
+        yield _by_lines("end_not_applied", "the log has an end", story, session.user_id, repair)
     yield from replay.differences(story, session)
     for difference in chain_differences:
-        if difference.kind == "line_unvouched" and session is not None:
-            yield Difference(difference.kind, difference.detail, repair=lambda: _vouch(story, session))
+        if difference.kind == "line_unvouched" and session is not None and session.user_id == story.user_id:
+            yield Difference(difference.kind, difference.detail, repair=partial(_vouch, story, session))
         else:
             yield difference
 
 
-def _by_lines(kind: str, detail: str, story: Story, repair: Callable[[], None]) -> Difference:
-    """A difference that the boundaries in the log would mend, if they can be this session's."""
+def _by_lines(kind: str, detail: str, story: Story, owner: str, repair: Callable[[], None]) -> Difference:
+    """A difference that the boundaries in the log would mend, if they can be those of this session of `owner`."""
     for event in (story.start if kind == "row_missing" else None, story.end):
-        why = event and boundaries.fault(event, user_id=story.user_id, session_id=story.session_id)
+        why = event and boundaries.fault(event, user_id=owner, session_id=story.session_id)
         if event is not None and why:
             return Difference(kind, f"{detail}, of which {event['event']} cannot be applied: {why}")
     return Difference(kind, detail, repair=repair)
@@ -147,7 +151,7 @@ def _insert_row(story: Story) -> None:
         sessions.close(session, performer_id=sessions.SYSTEM, closed_by=REPAIRER, reason=Session.EndReason.REPAIR)
 
 
-def _apply_end(story: Story, session: Session, stands: bool) -> None:
+def _apply_end(story: Story, session: Session, *, stands: bool) -> None:
     if story.end is not None:
         sessions.apply_end(session, story.end, closed_by=REPAIRER)
     if stands:

@@ -1,6 +1,7 @@
 """The completion of a capture, and what is left when a step of it fails (GES-46 to GES-52, GES-28)."""
 
 import os
+import re
 import uuid
 from pathlib import Path
 from typing import Any
@@ -311,6 +312,35 @@ def test_a_directory_exchanged_for_a_link_fails_the_store_and_the_verification_o
     assert code == 1
     assert [line for line in out if str(ref.record_id) in line and "event_missing" in line]
     assert out[-1] == "verified=2 ok=1 failed=1 orphans=0"
+
+
+@pytest.mark.parametrize("spoiled", [b'"frames":"x"', b'"frames":99999999999', b'"fps_target":[]'], ids=bytes.decode)
+def test_a_spoiled_line_is_repaired_by_nothing_and_stops_nothing(session, spoiled):
+    """SES-59, SES-61: its artefact verifies, its row cannot be made."""
+    other = make_session("u2")
+    ref = features.store(extracted(session))
+    name = spoiled.split(b":")[0]
+    path = log_path("u1", session.session_id)
+    path.write_bytes(re.sub(name + rb":[0-9.]+", spoiled, path.read_bytes()))
+    ref.delete()
+    code, out = run("replay_session", "--all", "--repair")
+    assert code == 1
+    assert [line for line in out if line.startswith(f"differs {session.session_id} feature_row_missing ")]
+    assert f"ok {other.session_id} events=1" in out
+    assert not FeatureRef.objects.exists()
+
+
+def test_a_line_copied_from_another_log_makes_no_row(session):
+    """SES-59: neither here nor there, where it may have been removed with its session's log."""
+    other = make_session("u2")
+    ref = features.store(extracted(other))
+    line = log_path("u2", other.session_id).read_bytes().splitlines(keepends=True)[-1]
+    ref.delete()
+    log_path("u2", other.session_id).unlink()
+    with log_path("u1", session.session_id).open("ab") as log:
+        log.write(line)
+    assert run("replay_session", "--all", "--repair")[0] == 1
+    assert not FeatureRef.objects.exists()
 
 
 def test_an_append_failure_is_seen_by_nobody(session):

@@ -192,6 +192,25 @@ def test_repair_lets_no_row_stand_for_a_log_that_is_not_what_was_written():
         assert [line for line in out if " chain_broken " in line]
 
 
+@pytest.mark.parametrize("kind", ["note.added", "session.end"])
+def test_repair_mends_no_row_by_a_log_in_another_users_directory(kind):
+    """SES-59, SES-62: it is told that the path is not the row's; what the row's own log says goes for the row."""
+    session = make_session()
+    copy = log_path("u2", session.session_id)
+    copy.parent.mkdir(parents=True)
+    shutil.copyfile(log_path("u1", session.session_id), copy)
+    foreign = make_event(session) if kind == "note.added" else an_end(session)
+    line = {"recorded_at": "2026-03-02T09:15:04.000Z", "event": {**foreign, "user_id": "u2"}}
+    with copy.open("ab") as log:
+        log.write(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+    before = Session.objects.values().get()
+    code, out = run("replay_session", "--all", "--repair")
+    assert code == 1
+    assert f"ok {session.session_id} events=1" in out
+    assert f"differs {session.session_id} field_mismatch user_id differs between path and row" in out
+    assert Session.objects.values().get() == before
+
+
 @pytest.mark.parametrize(
     "recorded_at", [None, 5, "zzz", 'Z","event":{}', "2026-99-99T99:99:99.999Z", {"a": 1}], ids=str
 )
