@@ -11,7 +11,7 @@ from sessions_app import eventlog, sessions
 from sessions_app.log import chain
 from sessions_app.models import Session
 from tests.commands import run
-from tests.factories import make_caller, make_event, make_session
+from tests.factories import append_event, make_caller, make_event, make_session
 from tests.logs import events, log_path
 
 pytestmark = pytest.mark.django_db
@@ -20,11 +20,6 @@ pytestmark = pytest.mark.django_db
 def replay(*arguments):
     """The command's exit code and its lines."""
     return run("replay_session", *arguments)
-
-
-def append(session, **over):
-    eventlog.append(session, make_event(session, **over))
-    session.save_recorded()
 
 
 def ended(session):
@@ -96,9 +91,9 @@ def test_a_line_cut_from_a_log_that_grew_afterwards_is_still_named():
     """There may be as many lines again as were written."""
     session = make_session()
     for note in ("one", "two"):
-        append(session, note=note)
+        append_event(session, note=note)
     rewrite(session, lambda raw: [raw[0], *raw[2:]])
-    append(session, note="three")
+    append_event(session, note="three")
     code, out = replay(session.session_id)
     assert code == 1
     assert f"differs {session.session_id} chain_broken line 2 removed" in out

@@ -7,21 +7,15 @@ import shutil
 
 import pytest
 
-from sessions_app import cleanup, clock, eventlog, events, ids, paths, sessions
+from sessions_app import cleanup, clock, events, ids, paths, sessions
 from sessions_app.errors import RecorderUnavailable, RecordIdUsed
 from sessions_app.log import chain, logtail
 from sessions_app.models import Session
 from tests.commands import run
-from tests.factories import make_caller, make_event, make_session
+from tests.factories import append_event, make_caller, make_event, make_session
 from tests.logs import lines, log_path
 
 pytestmark = pytest.mark.django_db
-
-
-def append(session, **over):
-    recorded = eventlog.append(session, make_event(session, **over))
-    session.save_recorded()
-    return recorded
 
 
 def end(session):
@@ -68,7 +62,7 @@ def test_an_end_line_that_is_none_of_the_session_ends_nothing(over, is_remembere
     smuggle(session, an_end(session, **over))
     if not is_remembered:
         logtail.tails.forget(str(log_path("u1", session.session_id)))
-    append(session)
+    append_event(session)
     event = end(session)
     assert (event["session_id"], event["user_id"], event["end_reason"]) == (session.session_id, "u1", "requested")
     assert lines("u1", session.session_id)[-1]["event"] == event
@@ -180,7 +174,7 @@ def test_repair_makes_no_row_from_a_spoiled_start(over):
 def test_repair_lets_no_row_stand_for_a_log_that_is_not_what_was_written():
     """Only the row betrays a log and a chain that were rewritten together; applying a forged end leaves it so."""
     session = make_session()
-    append(session, note="one")
+    append_event(session, note="one")
     path = log_path("u1", session.session_id)
     path.write_bytes(path.read_bytes().replace(b"one", b"two"))
     smuggle(session, an_end(session))
@@ -218,7 +212,7 @@ def test_a_recorded_at_that_is_no_time_is_not_carried_on(recorded_at):
     """SES-40."""
     session = make_session()
     smuggle(session, make_event(session), recorded_at)
-    recorded = append(session)
+    recorded = append_event(session)
     assert recorded.recorded_at <= clock.stamp_now()
     assert clock.parse(lines("u1", session.session_id)[-1]["recorded_at"])
 
@@ -235,11 +229,11 @@ def without_its_newline(monkeypatch, act):
 def test_a_line_that_lacks_its_newline_alone_counts(monkeypatch):
     """SES-42, SES-46: closed off it is a line like any other, so its record_id is used."""
     session, record_id = make_session(), ids.new_record_id()
-    without_its_newline(monkeypatch, lambda: append(session, record_id=record_id))
+    without_its_newline(monkeypatch, lambda: append_event(session, record_id=record_id))
     assert run("replay_session", session.session_id)[0] == 0  # a torn last line fails nobody (SES-59)
     with pytest.raises(RecordIdUsed):
-        append(session, record_id=record_id)
-    append(session)
+        append_event(session, record_id=record_id)
+    append_event(session)
     assert kinds(session) == ["session.start", "note.added", "note.added"]
     assert run("replay_session", session.session_id) == (0, [f"ok {session.session_id} events=3"])
 
@@ -268,7 +262,7 @@ def test_a_start_torn_by_a_crash_is_told_and_does_not_fail():
 def test_a_line_found_is_on_the_disk_before_anybody_is_told(monkeypatch):
     """SES-31, SES-49: it may be what an append left whose sync failed."""
     session, record_id = make_session(), ids.new_record_id()
-    append(session, record_id=record_id)
+    append_event(session, record_id=record_id)
     synced, fsync = [], os.fsync
 
     def noted(descriptor):
@@ -278,7 +272,7 @@ def test_a_line_found_is_on_the_disk_before_anybody_is_told(monkeypatch):
     monkeypatch.setattr("os.fsync", noted)
     path = log_path("u1", session.session_id)
     with pytest.raises(RecordIdUsed):
-        append(session, record_id=record_id)
+        append_event(session, record_id=record_id)
     assert synced == [str(path), str(path.parent)]
     synced.clear()
     smuggle(session, an_end(session))
