@@ -114,7 +114,7 @@ def publish(temporary: Temporary, record_id: str) -> Path:
     final = temporary.path.with_name(f"{record_id}.npz")
     temporary.path.rename(final)
     try:
-        _sync_directory(final.parent)
+        paths.sync_directory(final.parent)
     except OSError:
         remove(final)
         raise
@@ -179,14 +179,6 @@ def _read_all(descriptor: int) -> bytes:
         parts.append(part)
         left -= len(part)
     return b"".join(parts)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _clear_abandoned(directory: Path) -> None:

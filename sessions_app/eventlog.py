@@ -211,11 +211,7 @@ def _write_once(descriptor: int, data: bytes) -> None:
 def _sync(descriptor: int, directory: int) -> None:
     """Make a file durable, and its name too."""
     os.fsync(descriptor)
-    readable = os.open(".", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=directory)
-    try:
-        os.fsync(readable)
-    finally:
-        os.close(readable)
+    paths.sync_directory(".", within=directory)
 
 
 def _found(tail: LogTail, event: Event) -> Recorded | None:

@@ -62,6 +62,15 @@ def session_log_path(user_id: str, session_id: str, *, create: bool = False) -> 
     return Path(log_place(user_id, session_id).path)
 
 
+def sync_directory(directory: str | Path, *, within: int | None = None) -> None:
+    """Make the names in a directory durable; it may be named `within` an open one. Raises OSError."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=within)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 @lru_cache(_PLACES_REMEMBERED)
 def log_place(user_id: str, session_id: str) -> LogPlace:
     """Names alone, nothing is looked at; remembered, for the recorder asks for every line. Raises PathRefused."""
@@ -120,11 +129,17 @@ def _names(root: Path, *parts: str) -> Sequence[str]:
 
 
 def _make(root: Path, directories: Sequence[str]) -> None:
-    """mkdir -p with mode 0750 on every new level; stops at a link instead of making directories behind it."""
+    """mkdir -p with mode 0750 on every new level, durably; stops at a link instead of making directories behind it."""
     Path(root).mkdir(mode=0o750, parents=True, exist_ok=True)  # it may itself be reached through links
     for directory in directories:
         _refuse_links(directory)
-        Path(directory).mkdir(mode=0o750, exist_ok=True)
+        try:
+            os.mkdir(directory, 0o750)
+        except FileExistsError:
+            if not os.path.isdir(directory):
+                raise
+        else:
+            sync_directory(os.path.dirname(directory))
 
 
 def _refuse_links(*directories: str) -> None:

@@ -125,3 +125,21 @@ def test_a_pipe_in_place_of_a_log_is_refused_and_nobody_waits_for_its_reader(rea
         signal.alarm(0)
         if reader is not None:
             os.close(reader)
+
+
+def test_each_new_directory_and_the_new_log_are_synced_where_their_names_stand(monkeypatch):
+    """SES-43: a first log that can be lost with its directories is not durable; what is there already costs nothing."""
+    real, synced = os.fsync, []
+
+    def fsync(descriptor):
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        real(descriptor)
+
+    monkeypatch.setattr("os.fsync", fsync)
+    session = make_session()
+    log = log_path("u1", session.session_id)
+    *_, root, users, user, sessions_of_user = reversed(log.parents[:4])
+    assert synced == [str(path) for path in (root, users, user, log, sessions_of_user)]
+    synced.clear()
+    append_event(session)
+    assert synced == [str(log)]
