@@ -179,7 +179,7 @@ def test_reading_needs_a_caller(db, ref):
 
 def test_reads_are_limited(api, ref, settings):
     """OPS-47."""
-    settings.RATE_CAPTURE_READ = "1/m"
+    settings.RATE_CAPTURE_READ = "1/d"
     answers = [api.get(f"{PATH}/{ref.record_id}").status_code for _ in range(2)]
     assert answers == [200, 429]
 

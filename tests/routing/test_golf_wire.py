@@ -158,7 +158,7 @@ def test_nobody_plays_without_a_credential(db, path):
 
 def test_too_many_calls_are_limited(api, settings):
     """ADV-11."""
-    settings.RATE_ADVICE = "1/m"
+    settings.RATE_ADVICE = "1/d"
     api.get("/api/datasets")
     answer = api.get("/api/datasets")
 

@@ -314,7 +314,7 @@ def test_states_live_without_redis():
     """STA-66: writes and reads are correct, and nobody is limited."""
     token = {"Authorization": f"Bearer {make_token('u1')}"}
     session_id = str(uuid.uuid4())
-    with WebProcess(REDIS_URL="redis://127.0.0.1:9/0", LOG_LEVEL="ERROR", RATE_STATE="1/m") as web:
+    with WebProcess(REDIS_URL="redis://127.0.0.1:9/0", LOG_LEVEL="ERROR", RATE_STATE="1/d") as web:
         body = {"session_id": session_id, "user_id": "u1", "state_data": {"a": 1}}
         written = [web.post("/session/snapshot", body, **token).status_code for _ in range(3)]
         read = httpx.get(f"{web.url}/session/{session_id}", headers=token).json()

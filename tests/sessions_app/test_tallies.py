@@ -48,7 +48,7 @@ def remaining(*uses: limits.Usage | None) -> list[str | None]:
 
 def test_a_near_limit_is_asked_for_each_time(settings, asked):
     """OPS-47: nobody gets one more because this process had not heard of the others."""
-    settings.RATE_STATE = "4/m"
+    settings.RATE_STATE = "4/d"
     first = tallies.use_or_ask(RATE, ME)
     for _ in range(2):
         limits.use(RATE, ME)  # another process
@@ -62,7 +62,7 @@ def test_a_near_limit_is_asked_for_each_time(settings, asked):
 
 def test_far_from_a_limit_nobody_waits_for_redis(settings, asked):
     """OPS-47: what is counted here is told there all the same."""
-    settings.RATE_STATE = "1000/m"
+    settings.RATE_STATE = "1000/d"
     uses = [tallies.use_or_ask(RATE, ME) for _ in range(100)]
 
     assert remaining(uses[0], uses[-1]) == ["999", "900"]
@@ -72,7 +72,7 @@ def test_far_from_a_limit_nobody_waits_for_redis(settings, asked):
 
 def test_old_news_are_no_news(settings, asked, monkeypatch):
     """OPS-47: who comes rarely asks; the others may have used up everything meanwhile."""
-    settings.RATE_STATE = "1000/m"
+    settings.RATE_STATE = "1000/d"
     tallies.use_or_ask(RATE, ME)
     window = limits.window(RATE, "u1")
     assert window is not None
@@ -96,7 +96,7 @@ def test_a_new_window_begins_anew(settings):
 
 def test_without_redis_all_pass_and_later_all_is_counted(settings, monkeypatch):
     """OPS-49: unlimited while it is away, limited when it is back."""
-    settings.RATE_STATE = "1/m"
+    settings.RATE_STATE = "1/d"
 
     def away(*_: Any) -> int:
         raise RedisUnavailable
