@@ -46,10 +46,10 @@ def _in_either_case(word: str) -> str:
 
 # The beginnings of strings with media and of members that hold it; JSON escapes no letter of them. Their first letters
 # stand before the alternatives, or each string of a line would be held against all of them.
+_MARKS = ("data:", *_MEDIA_MEMBERS)
 _MAY_BE_MEDIA = re.compile(
     '"[{}](?:{})'.format(
-        "".join({letter for word in ("data:", *_MEDIA_MEMBERS) for letter in (word[0], word[0].upper())}),
-        "|".join(_in_either_case(word[1:]) for word in ("data:", *_MEDIA_MEMBERS)),
+        "".join(mark[0] + mark[0].upper() for mark in _MARKS), "|".join(_in_either_case(mark[1:]) for mark in _MARKS)
     ).encode()
 ).search
 

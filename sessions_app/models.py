@@ -95,19 +95,15 @@ class Session(models.Model):
         return self.status == self.Status.ACTIVE
 
     def record(self, *, lines: int, head: str) -> None:
-        """Move along with the log, in memory, until `save_recorded`."""
+        """Move along with the log, which is activity (SES-54); in memory, until `save_recorded`."""
         self.log_lines, self.log_head = lines, head
-
-    def save_recorded(self, *changed: str) -> None:
-        """Write what `record` has noted, which is activity (SES-54), and the fields `changed`, in one statement."""
-        self.note_activity()
-        names = ("log_lines", "log_head", "last_activity_at", *changed)
-        prepared.run(_save_statement(names), [*(getattr(self, name) for name in names), self.session_id])
-
-    def note_activity(self) -> None:
-        """Move `last_activity_at` along if that is due, in memory."""
         if clock.seconds_since(self.last_activity_at) >= ACTIVITY_NOTED_EVERY.total_seconds():
             self.last_activity_at = clock.now()
+
+    def save_recorded(self, *changed: str) -> None:
+        """Write what `record` has noted, and the fields `changed`, in one statement."""
+        names = ("log_lines", "log_head", "last_activity_at", *changed)
+        prepared.run(_save_statement(names), [*(getattr(self, name) for name in names), self.session_id])
 
     def touch(self, at: dt.datetime | None = None) -> None:
         """Note an accepted request that acts within the session (SES-54)."""

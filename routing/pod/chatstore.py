@@ -131,7 +131,6 @@ def keep() -> None:
 
 
 def _execute(statement: str, session: Session, columns: dict[str, Any]) -> None:
-    session.note_activity()
     recorded: dict[str, Any] = {
         "session_id": session.session_id, "log_lines": session.log_lines, "log_head": session.log_head,
         "session_activity_at": session.last_activity_at,
